@@ -1,0 +1,2 @@
+//! The `floundr-bench` binary.
+fn main() {}

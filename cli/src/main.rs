@@ -1,0 +1,2 @@
+//! The `floundr` binary.
+fn main() {}
