@@ -1,1 +1,47 @@
-//! Placeholder head, replaced with the first module.
+#![doc = include_str!("../README.md")]
+//!
+//! # Guarantees
+//! - **Verified.** A blob becomes visible only after its content was hashed and found to be what
+//!   the caller said. Hashing happens once, while the bytes arrive.
+//! - **Durable.** What a call acknowledged survives a power cut, unless [`Durability::Relaxed`] was
+//!   chosen. Each function's documentation says what is durable when it returns.
+//! - **All or nothing.** Every change is one transaction; a refused request changes nothing.
+//! - **Resumable.** An upload continues after the process died, at the offset it reported, without
+//!   reading a byte again.
+//! - **Kept and given back.** Content stays as long as a manifest links it, plus a grace period;
+//!   then its space comes back by itself, while everything goes on.
+//! - **Private.** A blob is visible only through a repository that holds it.
+//!
+//! The caller parses manifests and says what they link ([`descriptor::Links`]); the engine stores
+//! the links and never looks into content. It knows no HTTP, no JSON and no users.
+//!
+//! # Layout under [`Options::root`]
+//! ```text
+//! LOCK             one process at a time
+//! metadata.redb    records: which repository holds what, where it lies, what links what
+//! blobs/           large blobs, one numbered file each
+//! segments/        small blobs, many to a file
+//! uploads/         one small file per unfinished upload
+//! ```
+
+pub mod blob;
+pub mod clock;
+pub mod descriptor;
+pub mod digest;
+pub mod disk;
+mod engine;
+mod error;
+pub mod fault;
+mod gc;
+mod layout;
+mod meta;
+pub mod name;
+mod options;
+pub mod page;
+pub mod repository;
+pub mod upload;
+
+pub use engine::{Engine, GcReport, OpenError, Statistics};
+pub use error::Error;
+pub use options::{Durability, Options};
+pub use repository::Repository;

@@ -1,0 +1,285 @@
+//! [`Engine`]: a store that is open. The only place that builds the layers on one another.
+
+use crate::blob::LocalStore;
+use crate::digest::Digest;
+use crate::disk::{Disk, blocking};
+use crate::fault::StorageError;
+use crate::gc::Collector;
+use crate::layout::Layout;
+use crate::meta::{Metadata, WriterParts};
+use crate::name::RepositoryName;
+use crate::options::Options;
+use crate::page::{Listing, Page};
+use crate::repository::Repository;
+use crate::upload::Uploads;
+use parking_lot::Mutex;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+/// An open store. Cheap to clone; every clone is the same store.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+/// What every handle shares.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) meta: Arc<Metadata>,
+    pub(crate) store: Arc<LocalStore>,
+    pub(crate) uploads: Arc<Uploads>,
+    collector: Arc<Collector>,
+    /// The collector's task, and what ends it: by a message, or by being dropped with the last
+    /// handle. `None` after closing.
+    background: Mutex<Option<(watch::Sender<()>, JoinHandle<()>)>>,
+}
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process, or another engine of this one, has the store open.
+    #[error("the store in {} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// A newer version wrote it. Nothing was changed.
+    #[error("the store has format {found}; this version reads up to {supported}")]
+    NewerFormat {
+        /// The store's format.
+        found: u32,
+        /// The newest this version reads.
+        supported: u32,
+    },
+    /// The machine failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// What a run of the collector did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GcReport {
+    /// Blobs that left a repository because nothing linked them.
+    pub unlinked: u64,
+    /// Blobs whose space was given back.
+    pub removed: u64,
+    /// The bytes of those.
+    pub bytes: u64,
+    /// Uploads that had expired.
+    pub expired_uploads: u64,
+}
+
+/// What the store holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Statistics {
+    /// Blobs, each counted once however many repositories hold it.
+    pub blobs: u64,
+    /// Manifests, counted once per repository.
+    pub manifests: u64,
+    /// Repositories.
+    pub repositories: u64,
+    /// Tags.
+    pub tags: u64,
+    /// Uploads somebody writes to now.
+    pub open_uploads: u64,
+}
+
+// === impl Engine ===
+
+impl Engine {
+    /// Opens the store in `options.root`, or makes one. Takes no walk over it.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    ///
+    /// # Cancel safety
+    /// A cancelled call leaves no store open.
+    pub async fn open(options: Options) -> Result<Self, OpenError> {
+        let (options, layout, meta, store, wake) = blocking_open(options).await?;
+        let uploads = Uploads::new(Arc::clone(&meta), Arc::clone(&store), &options)?;
+        let uploads = Arc::new(uploads);
+        let collector = Arc::new(Collector::new(
+            Arc::clone(&meta),
+            Arc::clone(&store),
+            Arc::clone(&uploads),
+            wake,
+        ));
+        let (stop, stopped) = watch::channel(());
+        let work = Arc::clone(&collector).work(options.collect_interval, stopped);
+        let background = Mutex::new(Some((stop, tokio::spawn(work))));
+        tracing::debug!(root = %layout.root().display(), "the store is open");
+        Ok(Self {
+            inner: Arc::new(Inner {
+                meta,
+                store,
+                uploads,
+                collector,
+                background,
+            }),
+        })
+    }
+
+    /// A handle on one repository, which may not exist (yet).
+    pub fn repository(&self, name: &RepositoryName) -> Repository {
+        Repository::new(Arc::clone(&self.inner), name.clone())
+    }
+
+    /// The repositories in ascending byte order. Costs in proportion to the page.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a read has no effects.
+    pub async fn repositories(
+        &self,
+        page: Page<String>,
+    ) -> Result<Listing<RepositoryName>, StorageError> {
+        self.inner.meta.repositories(&page)
+    }
+
+    /// At most `limit` repositories that hold a blob: candidates for a mount without a source.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a read has no effects.
+    pub async fn holders(
+        &self,
+        digest: &Digest,
+        limit: usize,
+    ) -> Result<Vec<RepositoryName>, StorageError> {
+        self.inner.meta.holders(digest, limit)
+    }
+
+    /// What the store holds. Costs one read.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a read has no effects.
+    pub async fn statistics(&self) -> Result<Statistics, StorageError> {
+        let mut statistics = self.inner.meta.statistics()?;
+        statistics.open_uploads = self.inner.uploads.open_count() as u64;
+        Ok(statistics)
+    }
+
+    /// Recomputes every count and reverse row of the metadata and compares; answers what does not
+    /// fit, in words. Reads one snapshot as a whole: time and memory in proportion to the store.
+    ///
+    /// # Errors
+    /// [`StorageError`]: a row could not be read.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a read has no effects.
+    pub async fn audit(&self) -> Result<Vec<String>, StorageError> {
+        let meta = Arc::clone(&self.inner.meta);
+        blocking(move || meta.audit()).await
+    }
+
+    /// Does all the collector's work that is due now, instead of waiting for its next turn.
+    ///
+    /// # Errors
+    /// [`StorageError`]: the run stopped there; what it had done is done.
+    ///
+    /// # Cancel safety
+    /// A cancelled run has done a part of the work.
+    pub async fn collect(&self) -> Result<GcReport, StorageError> {
+        self.inner.collector.run().await
+    }
+
+    /// Whether the store can serve: reads its metadata and asks whether its writer runs.
+    ///
+    /// # Errors
+    /// [`StorageError`]: it cannot.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a read has no effects.
+    pub async fn check_ready(&self) -> Result<(), StorageError> {
+        self.inner.meta.check_ready()
+    }
+
+    /// Closes the store: writes what is waiting, ends the background work, gives the lock back.
+    /// Handles that are still about answer [`StorageError::Closed`].
+    ///
+    /// # Errors
+    /// [`StorageError`] when the last writes failed.
+    ///
+    /// # Cancel safety
+    /// A cancelled call goes on closing when the last handle is dropped.
+    pub async fn close(&self) -> Result<(), StorageError> {
+        let background = self.inner.background.lock().take();
+        if let Some((stop, work)) = background {
+            drop(stop);
+            // Whatever became of it, the store is closed.
+            if let Err(error) = work.await {
+                tracing::error!(%error, "the collector's task failed");
+            }
+        }
+        self.inner.uploads.close().await;
+        if let Err(error) = self.inner.meta.keep_time().await {
+            tracing::warn!(%error, "the time was not written down at the end");
+        }
+        let meta = Arc::clone(&self.inner.meta);
+        blocking(move || meta.close()).await
+    }
+}
+
+/// Makes the store's directory and its missing parents, so that a power cut leaves them there.
+fn make_root(disk: &dyn Disk, root: &Path) -> Result<(), StorageError> {
+    let is_missing = |path: &&Path| {
+        let listed = disk.list(path);
+        !path.as_os_str().is_empty()
+            && listed.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
+    let missing: Vec<&Path> = root.ancestors().take_while(is_missing).collect();
+    disk.create_directory(root)
+        .map_err(|error| StorageError::io("create", root, error))?;
+    for parent in missing.iter().filter_map(|path| path.parent()) {
+        let is_working_directory = parent.as_os_str().is_empty();
+        let parent = if is_working_directory {
+            Path::new(".")
+        } else {
+            parent
+        };
+        disk.sync_directory(parent)
+            .map_err(|error| StorageError::io("sync", parent, error))?;
+    }
+    Ok(())
+}
+
+/// What [`blocking_open`] built.
+type Opened = (Options, Layout, Arc<Metadata>, Arc<LocalStore>, Arc<Notify>);
+
+/// Takes the lock and opens the metadata, on a thread that may block.
+async fn blocking_open(options: Options) -> Result<Opened, OpenError> {
+    let open = move || {
+        let layout = Layout::new(&options.root);
+        let (root, path) = (layout.root(), layout.lock());
+        let disk = &options.disk;
+        make_root(disk.as_ref(), root)?;
+        let lock = disk.lock(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => OpenError::InUse(root.to_owned()),
+            _ => StorageError::io("lock", &path, error).into(),
+        })?;
+        let store = Arc::new(LocalStore::new(Arc::clone(disk), layout.clone()));
+        let wake = Arc::new(Notify::new());
+        let meta = Metadata::open(
+            &options,
+            layout.clone(),
+            WriterParts {
+                store: Arc::clone(&store),
+                collector: Arc::clone(&wake),
+                lock,
+            },
+        )?;
+        // The database file may be new: without this a power cut could take its name.
+        disk.sync_directory(root)
+            .map_err(|error| StorageError::io("sync", root, error))?;
+        Ok((options, layout, Arc::new(meta), store, wake))
+    };
+    let opened = tokio::task::spawn_blocking(open).await;
+    opened.map_err(|error| StorageError::Metadata(format!("opening panicked: {error}")))?
+}

@@ -1,0 +1,146 @@
+//! [`Layout`]: the only builder of paths under a store's root.
+//!
+//! ```text
+//! LOCK                       held by the process that has the store open
+//! metadata.redb              records
+//! blobs/<n / 4096>/<n>       one file per large blob, and per upload that has bytes
+//! segments/<n / 4096>/<n>    many small blobs, one after another
+//! uploads/<uuid>.session     how far an upload at rest is; `.session.new` while it is replaced
+//! ```
+//! Numbers are lower-case hex without leading zeros, so that each has one name. Blob files and
+//! segments share one sequence of numbers.
+
+use std::path::{Path, PathBuf};
+
+/// Files per directory: few enough for every file system, many enough that a store of a million
+/// blobs has 250 directories.
+const FILES_PER_DIRECTORY: u64 = 4096;
+
+/// The paths of one store.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    root: PathBuf,
+}
+
+/// What a numbered file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum FileKind {
+    /// One blob.
+    Blob,
+    /// Many small ones.
+    Segment,
+}
+
+// === impl Layout ===
+
+impl Layout {
+    pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.root.join("LOCK")
+    }
+
+    pub(crate) fn metadata(&self) -> PathBuf {
+        self.root.join("metadata.redb")
+    }
+
+    /// The directory of the directories of one kind of file.
+    pub(crate) fn files(&self, kind: FileKind) -> PathBuf {
+        self.root.join(match kind {
+            FileKind::Blob => "blobs",
+            FileKind::Segment => "segments",
+        })
+    }
+
+    /// A directory of numbered files; see [`directory_of`].
+    pub(crate) fn directory(&self, kind: FileKind, directory: u64) -> PathBuf {
+        self.files(kind).join(format!("{directory:x}"))
+    }
+
+    /// A numbered file.
+    pub(crate) fn file(&self, kind: FileKind, number: u64) -> PathBuf {
+        self.directory(kind, directory_of(number))
+            .join(format!("{number:x}"))
+    }
+
+    pub(crate) fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    /// The record of an upload at rest.
+    pub(crate) fn session(&self, upload: [u8; 16]) -> PathBuf {
+        self.uploads().join(session_name(upload))
+    }
+
+    /// The name it is written under before it replaces the one before.
+    pub(crate) fn new_session(&self, upload: [u8; 16]) -> PathBuf {
+        self.uploads().join(session_name(upload) + ".new")
+    }
+}
+
+/// The number of the directory that holds a numbered file.
+pub(crate) fn directory_of(number: u64) -> u64 {
+    number / FILES_PER_DIRECTORY
+}
+
+/// The number in a name made by [`Layout::directory`] or [`Layout::file`]; `None` for any other.
+pub(crate) fn parse_number(name: &Path) -> Option<u64> {
+    let text = name.to_str()?;
+    let number = u64::from_str_radix(text, 16).ok()?;
+    (format!("{number:x}") == text).then_some(number)
+}
+
+/// The upload in a name made by [`Layout::session`] or [`Layout::new_session`].
+pub(crate) fn parse_session(name: &Path) -> Option<[u8; 16]> {
+    let text = name.to_str()?;
+    let hex = text.split_once('.')?.0;
+    let upload = u128::from_str_radix(hex, 16).ok()?.to_be_bytes();
+    let expected = session_name(upload);
+    (text.strip_prefix(expected.as_str()))
+        .is_some_and(|rest| rest.is_empty() || rest == ".new")
+        .then_some(upload)
+}
+
+fn session_name(upload: [u8; 16]) -> String {
+    format!("{:032x}.session", u128::from_be_bytes(upload))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_others_are_not() {
+        let layout = Layout::new("/store");
+        for number in [0, 1, 10, 4095, 4096, 123_456_789, u64::MAX] {
+            let path = layout.file(FileKind::Blob, number);
+            let name = Path::new(path.file_name().unwrap());
+            assert_eq!(parse_number(name), Some(number));
+        }
+        for other in ["", "01", "F", "+1", "x", "1.new", "lost+found"] {
+            assert_eq!(parse_number(Path::new(other)), None, "{other:?}");
+        }
+        let upload = [7; 16];
+        for path in [layout.session(upload), layout.new_session(upload)] {
+            let name = Path::new(path.file_name().unwrap());
+            assert_eq!(parse_session(name), Some(upload));
+        }
+        for other in ["", "x.session", ".session", "07.session", "lost+found"] {
+            assert_eq!(parse_session(Path::new(other)), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_directory_holds_4096_files() {
+        let layout = Layout::new("/store");
+        let path = |number| layout.file(FileKind::Segment, number);
+        assert_eq!(path(4095), Path::new("/store/segments/0/fff"));
+        assert_eq!(path(4096), Path::new("/store/segments/1/1000"));
+    }
+}

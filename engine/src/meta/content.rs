@@ -1,0 +1,288 @@
+//! What the metadata answers and changes about content: blobs, manifests, tags, repositories.
+
+use super::records::{BlobRecord, LinkRecord};
+use super::requests::{BlockChecks, CommitBlob, Location, StoredAt};
+use super::rows::Rows;
+use super::tables::Table;
+use super::{FoundBlob, Metadata, audit, lookup, write_blobs, write_manifests, write_repositories};
+use crate::digest::Digest;
+use crate::engine::Statistics;
+use crate::fault::{Corruption, StorageError};
+use crate::name::{Reference, RepositoryName, Tag};
+use crate::page::{Listing, Page};
+use crate::repository::{
+    BlobError, BlobStat, Manifest, ManifestError, ManifestStat, PutManifest, Referrer,
+    ReferrersQuery, RepositoryError, StoredManifest,
+};
+
+// === impl Metadata ===
+
+impl Metadata {
+    // --- blobs ---
+
+    /// Makes content a blob of a repository and ends its upload. If another undamaged copy of the
+    /// digest is stored already, that one stays and the new one is removed.
+    pub(crate) async fn commit_blob(&self, commit: CommitBlob) -> Result<(), StorageError> {
+        self.ask(commit).await
+    }
+
+    /// Where a blob that a repository holds lies.
+    pub(crate) fn blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<FoundBlob>, StorageError> {
+        let now = self.now();
+        self.database.read(|rows| {
+            let Some((_, link)) = lookup::blob_link(rows, name, digest)? else {
+                return Ok(None);
+            };
+            let record = lookup::blob(rows, name, digest)?;
+            let half = now.after(self.lease / 2);
+            let needs_lease = matches!(link, LinkRecord { due: Some(due) } if due < half);
+            Ok(record.map(|record| FoundBlob {
+                stored: StoredAt::from(record),
+                needs_lease,
+            }))
+        })
+    }
+
+    /// Keeps a blob without links for the lease time, counted from now; refuses if it
+    /// was collected meanwhile.
+    pub(crate) async fn lease_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<(), BlobError> {
+        let (repository, digest, lease) = (repository.clone(), *digest, self.lease);
+        self.ask(write_blobs::LeaseBlob {
+            repository,
+            digest,
+            lease,
+        })
+        .await
+    }
+
+    /// Notes that the bytes at `location` are not the blob's.
+    pub(crate) async fn mark_damaged(
+        &self,
+        digest: &Digest,
+        location: Location,
+    ) -> Result<(), StorageError> {
+        let digest = *digest;
+        self.ask(write_blobs::MarkDamaged { digest, location })
+            .await
+    }
+
+    /// The checksums of a blob's blocks; empty for blobs of at most one block.
+    #[expect(
+        dead_code,
+        reason = "written from the first release on; the online check reads them"
+    )]
+    pub(crate) fn block_checks(&self, digest: &Digest) -> Result<BlockChecks, StorageError> {
+        let key = digest.to_key();
+        self.database.read(|rows| {
+            Ok(rows
+                .record::<BlockChecks>(Table::BlockChecks, &key)?
+                .unwrap_or_default())
+        })
+    }
+
+    pub(crate) async fn mount_blob(
+        &self,
+        repository: &RepositoryName,
+        source: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<BlobStat, BlobError> {
+        let (repository, source, digest) = (repository.clone(), source.clone(), *digest);
+        self.ask(write_blobs::MountBlob {
+            repository,
+            source,
+            digest,
+        })
+        .await
+    }
+
+    pub(crate) async fn delete_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<(), BlobError> {
+        let (repository, digest) = (repository.clone(), *digest);
+        self.ask(write_blobs::DeleteBlob { repository, digest })
+            .await
+    }
+
+    pub(crate) fn holders(
+        &self,
+        digest: &Digest,
+        limit: usize,
+    ) -> Result<Vec<RepositoryName>, StorageError> {
+        self.database
+            .read(|rows| lookup::holders(rows, digest, limit))
+    }
+
+    // --- manifests and tags ---
+
+    /// Stores a manifest whose digest was verified.
+    pub(crate) async fn put_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: Digest,
+        put: PutManifest,
+    ) -> Result<StoredManifest, ManifestError> {
+        let repository = repository.clone();
+        self.ask(write_manifests::StoreManifest {
+            repository,
+            digest,
+            put,
+        })
+        .await
+    }
+
+    pub(crate) fn manifest(
+        &self,
+        name: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<Manifest>, StorageError> {
+        self.database.read(|rows| {
+            let Some((digest, record)) = lookup::resolve(rows, name, reference)? else {
+                return Ok(None);
+            };
+            let content = rows.payload(Table::Contents, &digest.to_key())?;
+            let (table, needed_by) = (Table::Contents.name(), "a manifest");
+            let content = content.ok_or(Corruption::Missing { table, needed_by })?;
+            Ok(Some(Manifest {
+                digest,
+                media_type: record.media_type,
+                content: content.into(),
+            }))
+        })
+    }
+
+    pub(crate) fn stat_manifest(
+        &self,
+        name: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Option<ManifestStat>, StorageError> {
+        self.database.read(|rows| {
+            let found = lookup::resolve(rows, name, reference)?;
+            Ok(found.map(|(digest, record)| ManifestStat {
+                digest,
+                media_type: record.media_type,
+                size: record.size,
+            }))
+        })
+    }
+
+    pub(crate) async fn delete_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<(), ManifestError> {
+        let (repository, digest) = (repository.clone(), *digest);
+        self.ask(write_manifests::DeleteManifest { repository, digest })
+            .await
+    }
+
+    pub(crate) async fn delete_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<(), ManifestError> {
+        let (repository, tag) = (repository.clone(), tag.clone());
+        self.ask(write_manifests::DeleteTag { repository, tag })
+            .await
+    }
+
+    pub(crate) fn tags(
+        &self,
+        name: &RepositoryName,
+        page: &Page<String>,
+    ) -> Result<Option<Listing<Tag>>, StorageError> {
+        self.database.read(|rows| lookup::tags(rows, name, page))
+    }
+
+    pub(crate) fn referrers(
+        &self,
+        name: &RepositoryName,
+        subject: &Digest,
+        query: &ReferrersQuery,
+    ) -> Result<Listing<Referrer>, StorageError> {
+        self.database
+            .read(|rows| lookup::referrers(rows, name, subject, query))
+    }
+
+    // --- repositories ---
+
+    pub(crate) async fn create_repository(
+        &self,
+        name: &RepositoryName,
+    ) -> Result<bool, StorageError> {
+        self.ask(write_repositories::CreateRepository(name.clone()))
+            .await
+    }
+
+    pub(crate) async fn delete_repository(
+        &self,
+        name: &RepositoryName,
+    ) -> Result<(), RepositoryError> {
+        self.ask(write_repositories::DeleteRepository(name.clone()))
+            .await
+    }
+
+    pub(crate) fn repository_exists(&self, name: &RepositoryName) -> Result<bool, StorageError> {
+        self.database.read(|rows| {
+            let key = name.as_str().as_bytes();
+            match rows.record(Table::RepositoryNames, key)? {
+                Some(record) => lookup::exists(rows, &record),
+                None => Ok(false),
+            }
+        })
+    }
+
+    pub(crate) fn repositories(
+        &self,
+        page: &Page<String>,
+    ) -> Result<Listing<RepositoryName>, StorageError> {
+        self.database.read(|rows| lookup::repositories(rows, page))
+    }
+
+    pub(crate) fn statistics(&self) -> Result<Statistics, StorageError> {
+        let snapshot = self.database.snapshot()?;
+        Ok(Statistics {
+            blobs: snapshot.len(Table::Blobs)?,
+            manifests: snapshot.len(Table::Manifests)?,
+            repositories: snapshot.len(Table::RepositoryNames)?,
+            tags: snapshot.len(Table::Tags)?,
+            open_uploads: 0,
+        })
+    }
+
+    /// Recomputes counts and reverse rows and compares; answers what does not fit.
+    pub(crate) fn audit(&self) -> Result<Vec<String>, StorageError> {
+        self.database.read(audit::audit)
+    }
+
+    /// Whether reads and writes can be served.
+    pub(crate) fn check_ready(&self) -> Result<(), StorageError> {
+        self.database.check_writable()?;
+        self.statistics().map(drop)
+    }
+}
+
+impl From<BlobRecord> for StoredAt {
+    fn from(record: BlobRecord) -> Self {
+        let BlobRecord {
+            size,
+            location,
+            check,
+            damaged: _,
+        } = record;
+        Self {
+            size,
+            location,
+            check,
+        }
+    }
+}

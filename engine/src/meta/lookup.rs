@@ -1,0 +1,286 @@
+//! What is visible: every read of the store goes through one of these.
+//!
+//! A blob is visible in a repository that holds it, unless its content is known to be damaged. A
+//! manifest is visible while its record is there; a tag while the manifest's record has its link id.
+
+use super::codec::Record as _;
+use super::keys;
+use super::records::{
+    BlobRecord, EdgeKind, EdgeRecord, LinkRecord, ManifestRecord, NameRecord, RepositoryRecord,
+    TagRecord,
+};
+use super::rows::{Rows, Scan};
+use super::tables::Table;
+use crate::descriptor::Links;
+use crate::digest::Digest;
+use crate::fault::StorageError;
+use crate::name::{Reference, RepositoryName, Tag};
+use crate::page::{Listing, Page};
+use crate::repository::{Referrer, ReferrersQuery};
+
+/// The id a repository's name stands for.
+pub(super) fn repository(
+    rows: &impl Rows,
+    name: &RepositoryName,
+) -> Result<Option<u64>, StorageError> {
+    let record = rows.record::<NameRecord>(Table::RepositoryNames, name.as_str().as_bytes())?;
+    Ok(record.map(|record| record.id))
+}
+
+/// Whether a name's repository exists: it was created, or holds something.
+pub(super) fn exists(rows: &impl Rows, record: &NameRecord) -> Result<bool, StorageError> {
+    let prefix = keys::number(record.id);
+    Ok(record.declared
+        || rows.any(Table::Manifests, &prefix)?
+        || rows.any(Table::BlobLinks, &prefix)?)
+}
+
+/// A repository's id and its link to a blob, whatever the state of the content.
+pub(super) fn blob_link(
+    rows: &impl Rows,
+    name: &RepositoryName,
+    digest: &Digest,
+) -> Result<Option<(u64, LinkRecord)>, StorageError> {
+    let Some(repository) = repository(rows, name)? else {
+        return Ok(None);
+    };
+    let key = keys::in_repository(repository, digest);
+    let link = rows.record::<LinkRecord>(Table::BlobLinks, &key)?;
+    Ok(link.map(|link| (repository, link)))
+}
+
+/// A blob that a repository holds and that can be read.
+pub(super) fn blob(
+    rows: &impl Rows,
+    name: &RepositoryName,
+    digest: &Digest,
+) -> Result<Option<BlobRecord>, StorageError> {
+    match blob_link(rows, name, digest)? {
+        None => Ok(None),
+        Some(_) => readable(rows, digest),
+    }
+}
+
+/// The record of a blob some repository holds, unless it is damaged.
+fn readable(rows: &impl Rows, digest: &Digest) -> Result<Option<BlobRecord>, StorageError> {
+    let record: BlobRecord = rows.needed(Table::Blobs, &digest.to_key(), "a blob link")?;
+    Ok((!record.damaged).then_some(record))
+}
+
+/// Whether the repository holds a blob that can be read.
+pub(super) fn has_blob(
+    rows: &impl Rows,
+    repository: u64,
+    digest: &Digest,
+) -> Result<bool, StorageError> {
+    let link = rows.payload(Table::BlobLinks, &keys::in_repository(repository, digest))?;
+    Ok(link.is_some() && readable(rows, digest)?.is_some())
+}
+
+/// A manifest's record by digest.
+pub(super) fn manifest(
+    rows: &impl Rows,
+    repository: u64,
+    digest: &Digest,
+) -> Result<Option<ManifestRecord>, StorageError> {
+    rows.record(Table::Manifests, &keys::in_repository(repository, digest))
+}
+
+/// What a tag names, if it is visible.
+pub(super) fn tag(
+    rows: &impl Rows,
+    repository: u64,
+    tag: &Tag,
+) -> Result<Option<(TagRecord, ManifestRecord)>, StorageError> {
+    let key = keys::tag(repository, tag.as_str());
+    let Some(record) = rows.record::<TagRecord>(Table::Tags, &key)? else {
+        return Ok(None);
+    };
+    Ok(visible(rows, repository, &record)?.map(|manifest| (record, manifest)))
+}
+
+/// The manifest a tag's record names, while it has the record's link id.
+fn visible(
+    rows: &impl Rows,
+    repository: u64,
+    tag: &TagRecord,
+) -> Result<Option<ManifestRecord>, StorageError> {
+    let manifest = manifest(rows, repository, &tag.digest)?;
+    Ok(manifest.filter(|manifest| manifest.link == tag.link))
+}
+
+/// A manifest by tag or digest.
+pub(super) fn resolve(
+    rows: &impl Rows,
+    name: &RepositoryName,
+    reference: &Reference,
+) -> Result<Option<(Digest, ManifestRecord)>, StorageError> {
+    let Some(repository) = repository(rows, name)? else {
+        return Ok(None);
+    };
+    match reference {
+        Reference::Digest(digest) => {
+            Ok(manifest(rows, repository, digest)?.map(|record| (*digest, record)))
+        }
+        Reference::Tag(name) => {
+            Ok(tag(rows, repository, name)?.map(|(tag, record)| (tag.digest, record)))
+        }
+    }
+}
+
+/// A page of a repository's visible tags; `None` when it does not exist.
+pub(super) fn tags(
+    rows: &impl Rows,
+    name: &RepositoryName,
+    page: &Page<String>,
+) -> Result<Option<Listing<Tag>>, StorageError> {
+    let key = name.as_str().as_bytes();
+    let Some(record) = rows.record::<NameRecord>(Table::RepositoryNames, key)? else {
+        return Ok(None);
+    };
+    if !exists(rows, &record)? {
+        return Ok(None);
+    }
+    let after = page
+        .after
+        .as_deref()
+        .map(|after| keys::tag(record.id, after));
+    let mut listing = Gathered::new(page.limit);
+    let prefix = keys::number(record.id);
+    rows.scan(
+        Table::Tags,
+        &prefix,
+        after.as_deref(),
+        &mut |key, payload| {
+            let tag = TagRecord::from_payload(Table::Tags, payload)?;
+            if visible(rows, record.id, &tag)?.is_none() {
+                return Ok(Scan::Next);
+            }
+            let (_, text) = keys::split_number(Table::Tags, key)?;
+            Ok(listing.push(keys::last_text(Table::Tags, text)?))
+        },
+    )?;
+    Ok(Some(listing.into()))
+}
+
+/// A page of the repositories that exist.
+pub(super) fn repositories(
+    rows: &impl Rows,
+    page: &Page<String>,
+) -> Result<Listing<RepositoryName>, StorageError> {
+    let after = page.after.as_deref().map(str::as_bytes);
+    let mut listing = Gathered::new(page.limit);
+    rows.scan(Table::RepositoryNames, &[], after, &mut |key, payload| {
+        let record = NameRecord::from_payload(Table::RepositoryNames, payload)?;
+        if !exists(rows, &record)? {
+            return Ok(Scan::Next);
+        }
+        Ok(listing.push(keys::last_text(Table::RepositoryNames, key)?))
+    })?;
+    Ok(listing.into())
+}
+
+/// At most `limit` live repositories that hold a blob which can be read.
+pub(super) fn holders(
+    rows: &impl Rows,
+    digest: &Digest,
+    limit: usize,
+) -> Result<Vec<RepositoryName>, StorageError> {
+    let mut listing = Gathered::new(limit);
+    let prefix = digest.to_key();
+    rows.scan(Table::Holders, &prefix, None, &mut |key, _| {
+        let id = key.get(prefix.len()..).unwrap_or_default();
+        let record: RepositoryRecord = rows.needed(Table::Repositories, id, "a holder")?;
+        if !record.live {
+            return Ok(Scan::Next);
+        }
+        Ok(listing.push(record.name))
+    })?;
+    let listing = Listing::from(listing);
+    let any_readable = !listing.items.is_empty() && readable(rows, digest)?.is_some();
+    Ok(if any_readable {
+        listing.items
+    } else {
+        Vec::new()
+    })
+}
+
+/// A page of the manifests whose subject is `subject`.
+pub(super) fn referrers(
+    rows: &impl Rows,
+    name: &RepositoryName,
+    subject: &Digest,
+    query: &ReferrersQuery,
+) -> Result<Listing<Referrer>, StorageError> {
+    let mut listing = Gathered::new(query.page.limit);
+    let Some(repository) = repository(rows, name)? else {
+        return Ok(listing.into());
+    };
+    let prefix = keys::edges_to(repository, subject, EdgeKind::Subject);
+    let after = query
+        .page
+        .after
+        .map(|after| keys::edge(repository, subject, EdgeKind::Subject, &after));
+    rows.scan(
+        Table::Edges,
+        &prefix,
+        after.as_deref(),
+        &mut |key, payload| {
+            let edge = EdgeRecord::from_payload(Table::Edges, payload)?;
+            let wanted = query.artifact_type.is_none() || query.artifact_type == edge.artifact_type;
+            if !wanted {
+                return Ok(Scan::Next);
+            }
+            let source = key.get(prefix.len()..).unwrap_or_default();
+            let digest = keys::last_digest(Table::Edges, source)?;
+            Ok(listing.push(referrer(rows, repository, digest)?))
+        },
+    )?;
+    Ok(listing.into())
+}
+
+fn referrer(rows: &impl Rows, repository: u64, digest: Digest) -> Result<Referrer, StorageError> {
+    let key = keys::in_repository(repository, &digest);
+    let record: ManifestRecord = rows.needed(Table::Manifests, &key, "a subject edge")?;
+    let links: Links = rows.needed(Table::ManifestLinks, &key, "a manifest")?;
+    Ok(Referrer {
+        digest,
+        media_type: record.media_type,
+        size: record.size,
+        artifact_type: links.artifact_type,
+        annotations: links.annotations,
+    })
+}
+
+/// A page in the making: it stops at the first item behind the page.
+struct Gathered<T> {
+    listing: Listing<T>,
+    limit: usize,
+}
+
+impl<T> Gathered<T> {
+    fn new(limit: usize) -> Self {
+        Self {
+            listing: Listing {
+                items: Vec::new(),
+                more: false,
+            },
+            limit,
+        }
+    }
+
+    fn push(&mut self, item: T) -> Scan {
+        if self.listing.items.len() == self.limit {
+            self.listing.more = true;
+            return Scan::Stop;
+        }
+        self.listing.items.push(item);
+        Scan::Next
+    }
+}
+
+impl<T> From<Gathered<T>> for Listing<T> {
+    fn from(gathered: Gathered<T>) -> Self {
+        gathered.listing
+    }
+}

@@ -1,0 +1,279 @@
+//! The metadata of a store: which repository holds what, where blobs lie, what links what.
+//!
+//! [`Metadata`] offers whole transactions in the words of the store; this folder alone knows redb.
+//!
+//! ```text
+//! mod         the interface: owned values in, owned values out; content and queues are parts of it
+//! requests    what comes in beside the public types
+//! lookup      what is visible           write_*   one file of transactions per subject
+//! rows        reading typed rows        transaction  writing them, edges and counts
+//! audit       recomputing and comparing all of them
+//! commit      group commit              database  the redb file, snapshot, time, file numbers
+//! tables, keys, records, codec          the form on disk
+//! ```
+//! Invariants: see `transaction` (rows), `commit` (durability), `database` (reopening).
+
+mod audit;
+mod codec;
+mod commit;
+mod content;
+mod database;
+mod keys;
+mod lookup;
+mod queues;
+mod records;
+mod requests;
+mod rows;
+mod tables;
+mod transaction;
+mod write_blobs;
+mod write_collect;
+mod write_manifests;
+mod write_repositories;
+
+#[cfg(test)]
+#[expect(
+    clippy::unchecked_time_subtraction,
+    clippy::cast_possible_truncation,
+    clippy::too_many_lines,
+    clippy::excessive_nesting,
+    reason = "constants of the tests, known to fit; a test is one story"
+)]
+mod tests;
+
+pub(crate) use records::Place;
+pub(crate) use requests::{BLOCK, BlockChecks, CommitBlob, Location, NewContent, StoredAt};
+pub(crate) use write_collect::Collected;
+
+use crate::blob::LocalStore;
+use crate::clock::{Clock, EngineTime};
+use crate::digest::Digest;
+use crate::disk::Disk;
+use crate::engine::OpenError;
+use crate::fault::StorageError;
+use crate::layout::Layout;
+use crate::options::{Durability, Options};
+use crate::upload::UploadKey;
+use commit::{Job, Request, Waiting, Writer};
+use database::Database;
+use parking_lot::Mutex;
+use records::FileRecord;
+use rows::Rows;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tables::Table;
+use tokio::sync::Notify;
+
+/// The format this version writes, and the newest it reads.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+
+/// The file's name under the root.
+pub(crate) const FILE_NAME: &str = "metadata.redb";
+
+/// The metadata of an open store. All writes are durable when they return (see
+/// `Options::durability`), and a cancelled one may have happened or not.
+pub(crate) struct Metadata {
+    database: Arc<Database>,
+    upload_key: UploadKey,
+    clock: Arc<dyn Clock>,
+    /// `None` after closing.
+    jobs: Mutex<Option<Sender<Box<dyn Job>>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    /// How long a told client may rely on a blob.
+    lease: Duration,
+    durability: Durability,
+}
+
+/// What the writer's thread needs beside the metadata.
+#[derive(Debug)]
+pub(crate) struct WriterParts {
+    /// Where it puts small blobs.
+    pub(crate) store: Arc<LocalStore>,
+    /// Whom it wakes when a commit left work for the collector.
+    pub(crate) collector: Arc<Notify>,
+    /// The lock on the store: given back when the last write is done.
+    pub(crate) lock: Box<dyn fmt::Debug + Send + Sync>,
+}
+
+/// A blob's record and how it is reached, for readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FoundBlob {
+    pub(crate) stored: StoredAt,
+    /// Nothing links it: a client that is told of it needs a lease when less than half is left.
+    pub(crate) needs_lease: bool,
+}
+
+// === impl Metadata ===
+
+impl Metadata {
+    /// Opens the metadata under the layout's root and starts its writer. Blocks.
+    pub(crate) fn open(
+        options: &Options,
+        layout: Layout,
+        parts: WriterParts,
+    ) -> Result<Self, OpenError> {
+        let WriterParts {
+            store,
+            collector,
+            lock,
+        } = parts;
+        let (disk, clock) = (Arc::clone(&options.disk), Arc::clone(&options.clock));
+        let disk: Arc<dyn Disk> = disk;
+        let database = Arc::new(Database::open(
+            disk,
+            layout,
+            options.metadata_cache,
+            &*clock,
+        )?);
+        let upload_key = UploadKey(database.upload_key()?);
+        let writer = Writer {
+            database: Arc::clone(&database),
+            store,
+            clock: Arc::clone(&clock),
+            durability: options.durability,
+            grace: options.grace.max(options.lease),
+            collector,
+            unsynced: commit::Unsynced::default(),
+        };
+        let (sender, receiver) = channel();
+        let thread = std::thread::Builder::new().name("floundr-writer".to_owned());
+        let spawned = thread.spawn(move || {
+            writer.run(&receiver);
+            drop(lock);
+        });
+        let handle = spawned.map_err(|error| {
+            StorageError::Metadata(format!("the writer's thread did not start: {error}"))
+        })?;
+        Ok(Self {
+            database,
+            upload_key,
+            clock,
+            jobs: Mutex::new(Some(sender)),
+            writer: Mutex::new(Some(handle)),
+            lease: options.lease,
+            durability: options.durability,
+        })
+    }
+
+    /// Answers what is waiting, makes it durable, and closes the file. Blocks.
+    pub(crate) fn close(&self) -> Result<(), StorageError> {
+        drop(self.jobs.lock().take());
+        let Some(writer) = self.writer.lock().take() else {
+            return Ok(());
+        };
+        writer
+            .join()
+            .map_err(|_panic| StorageError::Metadata("the writer panicked".to_owned()))?;
+        self.database.check_writable()
+    }
+
+    async fn ask<R: Request>(&self, request: R) -> Result<R::Answer, R::Refusal> {
+        let (waiting, answer) = Waiting::new(request);
+        let sent = match &*self.jobs.lock() {
+            Some(jobs) => jobs.send(Box::new(waiting)).is_ok(),
+            None => false,
+        };
+        if !sent {
+            return Err(StorageError::Closed.into());
+        }
+        answer
+            .await
+            .unwrap_or_else(|_dropped| Err(StorageError::Closed.into()))
+    }
+
+    // --- time, ids, files ---
+
+    /// The engine time now.
+    pub(crate) fn now(&self) -> EngineTime {
+        self.database.now(&*self.clock)
+    }
+
+    /// The key that upload ids are authenticated with.
+    pub(crate) fn upload_key(&self) -> &UploadKey {
+        &self.upload_key
+    }
+
+    /// A file number that was never used before, for a blob file. The range it comes from is
+    /// reserved durably beforehand.
+    pub(crate) async fn new_file_number(&self) -> Result<u64, StorageError> {
+        loop {
+            if let Some(number) = self.database.new_file_number() {
+                return Ok(number);
+            }
+            // Any commit reserves more when few are left.
+            self.ask(write_collect::KeepTime).await?;
+        }
+    }
+
+    /// The blob whose record says its bytes lie in this file; `None`: the file is nobody's.
+    pub(crate) fn file_holder(&self, number: u64) -> Result<Option<Digest>, StorageError> {
+        self.database.read(|rows| {
+            Ok(match rows.record(Table::Files, &keys::number(number))? {
+                Some(FileRecord::Blob(digest)) => Some(digest),
+                Some(FileRecord::Segment { .. }) | None => None,
+            })
+        })
+    }
+
+    /// How many blobs lie in a segment file.
+    pub(crate) fn segment_blobs(&self, number: u64) -> Result<u64, StorageError> {
+        self.database.read(|rows| {
+            Ok(match rows.record(Table::Files, &keys::number(number))? {
+                Some(FileRecord::Segment { live }) => live,
+                Some(FileRecord::Blob(_)) | None => 0,
+            })
+        })
+    }
+
+    /// Ranges of file numbers that earlier processes may have used without a record: first, and
+    /// behind the last.
+    pub(crate) fn inherited_file_ranges(&self) -> &[(u64, u64)] {
+        self.database.inherited()
+    }
+
+    /// Forgets ranges that were compared with the records, and segments that hold nothing.
+    pub(crate) async fn forget_files(
+        &self,
+        ranges: Vec<u64>,
+        empty_segments: Vec<u64>,
+    ) -> Result<(), StorageError> {
+        self.ask(write_collect::ForgetFiles {
+            ranges,
+            empty_segments,
+        })
+        .await
+    }
+
+    // --- uploads ---
+
+    /// Remembers an upload as ended until its id's expiry.
+    pub(crate) async fn end_upload(
+        &self,
+        key: [u8; 16],
+        expiry: EngineTime,
+    ) -> Result<(), StorageError> {
+        self.ask(write_blobs::EndUpload { key, expiry }).await
+    }
+
+    /// Whether an upload was remembered as ended; `expiry` is its id's.
+    pub(crate) fn is_upload_ended(
+        &self,
+        key: [u8; 16],
+        expiry: EngineTime,
+    ) -> Result<bool, StorageError> {
+        let key = keys::ended_upload(expiry, key);
+        self.database
+            .read(|rows| Ok(rows.payload(Table::EndedUploads, &key)?.is_some()))
+    }
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metadata")
+            .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,214 @@
+//! [`Rows`]: reading typed rows, the same way from a [`Snapshot`] and from a write transaction.
+//!
+//! Every value is unsealed and decoded here, so no other code sees an unchecked byte.
+
+use super::codec::Record;
+use super::keys;
+use super::tables::Table;
+use crate::fault::{Corruption, StorageError};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
+use std::fmt;
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// Whether a scan goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scan {
+    Next,
+    Stop,
+}
+
+/// What a scan calls for each row: key and payload.
+pub(super) type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<Scan, StorageError> + 'v;
+
+/// Rows that can be read.
+pub(super) trait Rows {
+    /// The payload under `key`.
+    fn payload(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError>;
+
+    /// Calls `visit` for the rows whose key begins with `prefix` and lies behind `after`, in order.
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StorageError>;
+
+    /// The record under `key`.
+    fn record<R: Record>(&self, table: Table, key: &[u8]) -> Result<Option<R>, StorageError> {
+        let payload = self.payload(table, key)?;
+        Ok(payload
+            .map(|payload| R::from_payload(table, &payload))
+            .transpose()?)
+    }
+
+    /// The record under `key`, which must be there because `needed_by` refers to it.
+    fn needed<R: Record>(
+        &self,
+        table: Table,
+        key: &[u8],
+        needed_by: &'static str,
+    ) -> Result<R, StorageError> {
+        let missing = Corruption::Missing {
+            table: table.name(),
+            needed_by,
+        };
+        self.record(table, key)?.ok_or_else(|| missing.into())
+    }
+
+    /// Whether any key begins with `prefix`.
+    fn any(&self, table: Table, prefix: &[u8]) -> Result<bool, StorageError> {
+        let mut found = false;
+        self.scan(table, prefix, None, &mut |_, _| {
+            found = true;
+            Ok(Scan::Stop)
+        })?;
+        Ok(found)
+    }
+
+    /// The first `limit` keys that begin with `prefix`.
+    fn keys(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StorageError> {
+        let mut keys = Vec::new();
+        if limit == 0 {
+            return Ok(keys);
+        }
+        self.scan(table, prefix, None, &mut |key, _| {
+            keys.push(key.to_vec());
+            Ok(if keys.len() < limit {
+                Scan::Next
+            } else {
+                Scan::Stop
+            })
+        })?;
+        Ok(keys)
+    }
+}
+
+/// One consistent view of the last commit. Tables are opened when they are first read.
+pub(super) struct Snapshot {
+    transaction: ReadTransaction,
+    tables: [OnceLock<Bytewise>; Table::ALL.len()],
+}
+
+type Bytewise = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    pub(super) fn new(database: &redb::Database) -> Result<Self, StorageError> {
+        let transaction = database
+            .begin_read()
+            .map_err(|error| failed(&error.into()))?;
+        Ok(Self {
+            transaction,
+            tables: [const { OnceLock::new() }; Table::ALL.len()],
+        })
+    }
+
+    /// How many rows a table has.
+    pub(super) fn len(&self, table: Table) -> Result<u64, StorageError> {
+        use redb::ReadableTableMetadata;
+        self.table(table)?
+            .len()
+            .map_err(|error| failed(&error.into()))
+    }
+
+    /// Whether a table was ever made: a new file has none.
+    pub(super) fn exists(&self, table: Table) -> Result<bool, StorageError> {
+        match self.transaction.open_table(table.definition()) {
+            Ok(_) => Ok(true),
+            Err(redb::TableError::TableDoesNotExist(_)) => Ok(false),
+            Err(error) => Err(failed(&error.into())),
+        }
+    }
+
+    fn table(&self, table: Table) -> Result<&Bytewise, StorageError> {
+        let cell = &self.tables[table.index()];
+        if let Some(open) = cell.get() {
+            return Ok(open);
+        }
+        let opened = self.transaction.open_table(table.definition());
+        let opened = opened.map_err(|error| failed(&error.into()))?;
+        Ok(cell.get_or_init(|| opened))
+    }
+}
+
+impl Rows for Snapshot {
+    fn payload(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        payload_of(self.table(table)?, table, key)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StorageError> {
+        scan_of(self.table(table)?, table, (prefix, after), visit)
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").finish_non_exhaustive()
+    }
+}
+
+/// Reads and unseals one value of an open table.
+pub(super) fn payload_of(
+    open: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    table: Table,
+    key: &[u8],
+) -> Result<Option<Vec<u8>>, StorageError> {
+    let value = open.get(key).map_err(|error| failed(&error.into()))?;
+    let payload = value.map(|value| table.unseal(key, value.value()).map(<[u8]>::to_vec));
+    Ok(payload.transpose()?)
+}
+
+/// See [`Rows::scan`].
+pub(super) fn scan_of(
+    open: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    table: Table,
+    (prefix, after): (&[u8], Option<&[u8]>),
+    visit: &mut Visit<'_>,
+) -> Result<(), StorageError> {
+    let from = match after {
+        Some(after) if after >= prefix => Bound::Excluded(after),
+        _ => Bound::Included(prefix),
+    };
+    let end = keys::behind(prefix);
+    let to = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    if matches!((from, to), (Bound::Excluded(from), Bound::Excluded(to)) if from >= to) {
+        return Ok(());
+    }
+    let rows = open
+        .range::<&[u8]>((from, to))
+        .map_err(|error| failed(&error.into()))?;
+    for row in rows {
+        let (key, value) = row.map_err(|error| failed(&error.into()))?;
+        let payload = table.unseal(key.value(), value.value())?;
+        if visit(key.value(), payload)? == Scan::Stop {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What redb's failure is to a caller.
+pub(super) fn failed(error: &redb::Error) -> StorageError {
+    match error {
+        redb::Error::Io(source) => {
+            let source = std::io::Error::new(source.kind(), source.to_string());
+            StorageError::io("access", Path::new(super::FILE_NAME), source)
+        }
+        other => StorageError::Metadata(other.to_string()),
+    }
+}

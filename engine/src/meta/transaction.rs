@@ -1,0 +1,386 @@
+//! [`Transaction`]: the only writer of rows, and the only place that changes a link count.
+//!
+//! Invariants, after every request:
+//! 1. `Counts` of (repository, target) is the number of keeping edges in `Edges` that lead there.
+//! 2. A row in `BlobLinks` has a due time exactly while that count is zero, and exactly then
+//!    `Candidates` has the row with that time.
+//! 3. `Holders` is the reverse of `BlobLinks`; a row in `Blobs` exists exactly while the digest has
+//!    a holder. The same for `ManifestHolders`, `Manifests` and `Contents`.
+//! 4. `Files` says the digest or segment for exactly the places that `Blobs` names. A place leaves
+//!    `Blobs` only together with a new row in `Unlinks`.
+//! 5. `Tags` and `LinkTags` are reverses of one another.
+//!
+//! A request checks everything before its first write: `dirty` tells whether it wrote already, and
+//! a request that fails when it did takes its whole batch with it.
+
+use super::codec::Record;
+use super::keys;
+use super::records::{
+    BlobRecord, EdgeKind, EdgeRecord, FileRecord, LinkRecord, NameRecord, Place, RepositoryRecord,
+    StateRecord,
+};
+use super::requests::{BlockChecks, Location};
+use super::rows::{Rows, Visit, failed, payload_of, scan_of};
+use super::tables::Table;
+use crate::clock::EngineTime;
+use crate::descriptor::Links;
+use crate::digest::Digest;
+use crate::fault::StorageError;
+use crate::name::RepositoryName;
+use redb::WriteTransaction;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// The rows of one batch in the making.
+pub(super) struct Transaction<'t> {
+    tables: Vec<redb::Table<'t, &'static [u8], &'static [u8]>>,
+    /// Written when the batch is complete.
+    pub(super) state: StateRecord,
+    /// The moment of the batch.
+    pub(super) now: Moment,
+    /// The request at hand has written.
+    pub(super) dirty: bool,
+    /// There is work for the collector now.
+    pub(super) kick: bool,
+}
+
+/// The time of a batch, and the times that follow from it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) time: EngineTime,
+    /// Milliseconds since the epoch, for people to read.
+    pub(super) wall: u64,
+    /// How long a blob without keeping edges stays.
+    pub(super) grace: Duration,
+}
+
+/// One edge of a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Edge {
+    kind: EdgeKind,
+    target: Digest,
+}
+
+// === impl Transaction ===
+
+impl<'t> Transaction<'t> {
+    pub(super) fn new(writer: &'t WriteTransaction, now: Moment) -> Result<Self, StorageError> {
+        let open = |table: Table| writer.open_table(table.definition());
+        let tables: Result<Vec<_>, _> = Table::ALL.into_iter().map(open).collect();
+        let mut transaction = Self {
+            tables: tables.map_err(|error| failed(&error.into()))?,
+            state: StateRecord::default(),
+            now,
+            dirty: false,
+            kick: false,
+        };
+        let state = transaction.record::<StateRecord>(Table::Settings, STATE)?;
+        transaction.state = state.unwrap_or_default();
+        Ok(transaction)
+    }
+
+    /// Writes what every commit writes.
+    pub(super) fn seal(&mut self) -> Result<(), StorageError> {
+        self.state.time = self.now.time.max(self.state.time);
+        // A number of its own for every commit: after a failure it tells which one is there.
+        self.state.sequence += 1;
+        let state = self.state.clone();
+        self.put(Table::Settings, STATE, &state)
+    }
+
+    pub(super) fn put(
+        &mut self,
+        table: Table,
+        key: &[u8],
+        record: &impl Record,
+    ) -> Result<(), StorageError> {
+        self.put_payload(table, key, &record.to_payload())
+    }
+
+    pub(super) fn put_payload(
+        &mut self,
+        table: Table,
+        key: &[u8],
+        payload: &[u8],
+    ) -> Result<(), StorageError> {
+        self.dirty = true;
+        let sealed = table.seal(key, payload);
+        let put = self.tables[table.index()]
+            .insert(key, sealed.as_slice())
+            .map(drop);
+        put.map_err(|error| failed(&error.into()))
+    }
+
+    pub(super) fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), StorageError> {
+        self.dirty = true;
+        let removed = self.tables[table.index()].remove(key).map(drop);
+        removed.map_err(|error| failed(&error.into()))
+    }
+
+    /// A number no other row has.
+    pub(super) fn next(&mut self) -> u64 {
+        self.state.sequence += 1;
+        self.state.sequence
+    }
+
+    /// Puts work into a queue of the collector.
+    pub(super) fn enqueue(&mut self, queue: Table, work: &impl Record) -> Result<(), StorageError> {
+        let key = keys::number(self.next());
+        self.kick = true;
+        self.put(queue, &key, work)
+    }
+
+    // --- repositories ---
+
+    /// The repository of this name, made if there is none.
+    pub(super) fn repository(&mut self, name: &RepositoryName) -> Result<u64, StorageError> {
+        let key = name.as_str().as_bytes();
+        if let Some(record) = self.record::<NameRecord>(Table::RepositoryNames, key)? {
+            return Ok(record.id);
+        }
+        let id = self.next();
+        self.put(
+            Table::RepositoryNames,
+            key,
+            &NameRecord {
+                id,
+                declared: false,
+            },
+        )?;
+        let record = RepositoryRecord {
+            name: name.clone(),
+            live: true,
+        };
+        self.put(Table::Repositories, &keys::number(id), &record)?;
+        Ok(id)
+    }
+
+    // --- edges and counts (invariant 1) ---
+
+    /// Adds the edges of a manifest.
+    pub(super) fn add_edges(
+        &mut self,
+        repository: u64,
+        source: &Digest,
+        links: &Links,
+    ) -> Result<(), StorageError> {
+        for edge in edges(links) {
+            let subject = edge.kind == EdgeKind::Subject;
+            let artifact_type = links.artifact_type.clone().filter(|_| subject);
+            let key = keys::edge(repository, &edge.target, edge.kind, source);
+            self.put(Table::Edges, &key, &EdgeRecord { artifact_type })?;
+            if !subject {
+                self.change_count(repository, &edge.target, 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the edges of a manifest.
+    pub(super) fn remove_edges(
+        &mut self,
+        repository: u64,
+        source: &Digest,
+        links: &Links,
+    ) -> Result<(), StorageError> {
+        for edge in edges(links) {
+            let key = keys::edge(repository, &edge.target, edge.kind, source);
+            self.remove(Table::Edges, &key)?;
+            if edge.kind != EdgeKind::Subject {
+                self.change_count(repository, &edge.target, -1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The one place a count changes, together with what follows from it (invariants 1 and 2).
+    fn change_count(
+        &mut self,
+        repository: u64,
+        target: &Digest,
+        change: i64,
+    ) -> Result<(), StorageError> {
+        let key = keys::in_repository(repository, target);
+        let count = self.record::<u64>(Table::Counts, &key)?.unwrap_or(0);
+        let count = count.checked_add_signed(change).ok_or_else(|| {
+            StorageError::Metadata(format!("the count of {target} would fall below zero"))
+        })?;
+        if count == 0 {
+            self.remove(Table::Counts, &key)?;
+        } else {
+            self.put(Table::Counts, &key, &count)?;
+        }
+        match self.record::<LinkRecord>(Table::BlobLinks, &key)? {
+            Some(link) if (count == 0) != link.due.is_some() => {
+                self.set_due(repository, target, &link, count == 0)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    // --- blob links (invariants 2 and 3) ---
+
+    /// Makes a repository hold a blob whose record exists, or renews its grace.
+    pub(super) fn link_blob(
+        &mut self,
+        repository: u64,
+        digest: &Digest,
+    ) -> Result<(), StorageError> {
+        let key = keys::in_repository(repository, digest);
+        let kept = self.record::<u64>(Table::Counts, &key)?.is_some();
+        let link = self.record::<LinkRecord>(Table::BlobLinks, &key)?;
+        if link.is_none() {
+            self.put(Table::Holders, &keys::holder(digest, repository), &())?;
+        }
+        match link {
+            Some(LinkRecord { due: None }) => Ok(()),
+            link => self.set_due(repository, digest, &link.unwrap_or(NO_DUE), !kept),
+        }
+    }
+
+    /// Takes a blob out of a repository that holds it, and out of the store with its last holder.
+    /// Returns the bytes that come back.
+    pub(super) fn unlink_blob(
+        &mut self,
+        repository: u64,
+        digest: &Digest,
+        link: &LinkRecord,
+    ) -> Result<Option<u64>, StorageError> {
+        if let Some(due) = link.due {
+            self.remove(Table::Candidates, &keys::candidate(due, repository, digest))?;
+        }
+        self.remove(Table::BlobLinks, &keys::in_repository(repository, digest))?;
+        self.remove(Table::Holders, &keys::holder(digest, repository))?;
+        if self.any(Table::Holders, &digest.to_key())? {
+            return Ok(None);
+        }
+        let key = digest.to_key();
+        let record: BlobRecord = self.needed(Table::Blobs, &key, "its holder")?;
+        self.remove(Table::Blobs, &key)?;
+        self.remove(Table::BlockChecks, &key)?;
+        self.abandon(record.location, record.size)?;
+        Ok(Some(record.size))
+    }
+
+    /// Replaces the link's due time: `now` plus grace, or none.
+    fn set_due(
+        &mut self,
+        repository: u64,
+        digest: &Digest,
+        link: &LinkRecord,
+        candidate: bool,
+    ) -> Result<(), StorageError> {
+        if let Some(due) = link.due {
+            self.remove(Table::Candidates, &keys::candidate(due, repository, digest))?;
+        }
+        let due = candidate.then(|| self.now.time.after(self.now.grace));
+        if let Some(due) = due {
+            self.put(
+                Table::Candidates,
+                &keys::candidate(due, repository, digest),
+                &(),
+            )?;
+        }
+        let key = keys::in_repository(repository, digest);
+        self.put(Table::BlobLinks, &key, &LinkRecord { due })
+    }
+
+    // --- places (invariant 4) ---
+
+    /// Says that a blob lies at `location` from now on; where it lay before is abandoned.
+    pub(super) fn place_blob(
+        &mut self,
+        digest: &Digest,
+        record: &BlobRecord,
+        checks: Option<&BlockChecks>,
+    ) -> Result<(), StorageError> {
+        let key = digest.to_key();
+        if let Some(old) = self.record::<BlobRecord>(Table::Blobs, &key)? {
+            self.abandon(old.location, old.size)?;
+        }
+        self.put(Table::Blobs, &key, record)?;
+        match checks {
+            Some(checks) => self.put(Table::BlockChecks, &key, checks)?,
+            None => self.remove(Table::BlockChecks, &key)?,
+        }
+        let (number, file) = match record.location {
+            Location::File(number) => (number, FileRecord::Blob(*digest)),
+            Location::Segment { number, .. } => (number, self.segment(number)?.changed(1)),
+        };
+        self.put(Table::Files, &keys::number(number), &file)
+    }
+
+    /// Gives a place up: its bytes go after the commit.
+    pub(super) fn abandon(&mut self, location: Location, size: u64) -> Result<(), StorageError> {
+        let mut place = Place {
+            location,
+            size,
+            whole_segment: false,
+        };
+        match location {
+            Location::File(number) => self.remove(Table::Files, &keys::number(number))?,
+            Location::Segment { number, .. } => {
+                let left = self.segment(number)?.changed(-1);
+                place.whole_segment = left == FileRecord::Segment { live: 0 };
+                self.put(Table::Files, &keys::number(number), &left)?;
+            }
+        }
+        self.enqueue(Table::Unlinks, &place)
+    }
+
+    fn segment(&self, number: u64) -> Result<FileRecord, StorageError> {
+        let record = self.record::<FileRecord>(Table::Files, &keys::number(number))?;
+        Ok(record.unwrap_or(FileRecord::Segment { live: 0 }))
+    }
+}
+
+impl Rows for Transaction<'_> {
+    fn payload(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        payload_of(&self.tables[table.index()], table, key)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StorageError> {
+        scan_of(&self.tables[table.index()], table, (prefix, after), visit)
+    }
+}
+
+impl FileRecord {
+    /// A segment with more or fewer live blobs; a blob's file is what it is.
+    fn changed(self, by: i64) -> Self {
+        match self {
+            Self::Segment { live } => Self::Segment {
+                live: live.saturating_add_signed(by),
+            },
+            blob @ Self::Blob(_) => blob,
+        }
+    }
+}
+
+/// The row of [`StateRecord`] in `Settings`.
+pub(super) const STATE: &[u8] = b"state";
+
+/// The link of a blob that a repository does not hold yet.
+const NO_DUE: LinkRecord = LinkRecord { due: None };
+
+/// The edges of a manifest, each once.
+fn edges(links: &Links) -> BTreeSet<Edge> {
+    let each = |kind, targets: &[Digest]| -> Vec<Edge> {
+        targets
+            .iter()
+            .map(|&target| Edge { kind, target })
+            .collect()
+    };
+    let mut edges = BTreeSet::new();
+    edges.extend(each(EdgeKind::Config, links.config.as_slice()));
+    edges.extend(each(EdgeKind::Layer, &links.layers));
+    edges.extend(each(EdgeKind::ForeignLayer, &links.foreign_layers));
+    edges.extend(each(EdgeKind::Manifest, &links.manifests));
+    edges.extend(each(EdgeKind::Subject, links.subject.as_slice()));
+    edges
+}

@@ -1,0 +1,76 @@
+//! Transactions on whole repositories: create, delete.
+
+use super::commit::Request;
+use super::keys;
+use super::lookup;
+use super::records::{Drain, NameRecord, RepositoryRecord};
+use super::requests::Location;
+use super::rows::Rows;
+use super::tables::Table;
+use super::transaction::Transaction;
+use crate::fault::StorageError;
+use crate::name::RepositoryName;
+use crate::repository::RepositoryError;
+
+/// Makes a repository exist while it is empty. Answers whether it did not exist.
+#[derive(Debug)]
+pub(super) struct CreateRepository(pub(super) RepositoryName);
+
+/// Deletes a repository with everything in it.
+#[derive(Debug)]
+pub(super) struct DeleteRepository(pub(super) RepositoryName);
+
+// === requests ===
+
+impl Request for CreateRepository {
+    type Answer = bool;
+    type Refusal = StorageError;
+
+    fn apply(
+        self,
+        transaction: &mut Transaction<'_>,
+        _placed: Option<Location>,
+    ) -> Result<bool, StorageError> {
+        let key = self.0.as_str().as_bytes();
+        let existed = match transaction.record::<NameRecord>(Table::RepositoryNames, key)? {
+            Some(record) => lookup::exists(transaction, &record)?,
+            None => false,
+        };
+        let id = transaction.repository(&self.0)?;
+        transaction.put(
+            Table::RepositoryNames,
+            key,
+            &NameRecord { id, declared: true },
+        )?;
+        Ok(!existed)
+    }
+}
+
+impl Request for DeleteRepository {
+    type Answer = ();
+    type Refusal = RepositoryError;
+
+    fn apply(
+        self,
+        transaction: &mut Transaction<'_>,
+        _placed: Option<Location>,
+    ) -> Result<(), RepositoryError> {
+        let key = self.0.as_str().as_bytes();
+        let record = transaction.record::<NameRecord>(Table::RepositoryNames, key)?;
+        let exists = match &record {
+            Some(record) => lookup::exists(transaction, record)?,
+            None => false,
+        };
+        let Some(NameRecord { id, .. }) = record.filter(|_| exists) else {
+            return Err(RepositoryError::Unknown(self.0));
+        };
+        transaction.remove(Table::RepositoryNames, key)?;
+        let deleted = RepositoryRecord {
+            name: self.0,
+            live: false,
+        };
+        transaction.put(Table::Repositories, &keys::number(id), &deleted)?;
+        transaction.enqueue(Table::Drains, &Drain::Repository(id))?;
+        Ok(())
+    }
+}

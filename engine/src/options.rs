@@ -1,0 +1,71 @@
+//! [`Options`]: where a store lies and how it behaves; every default with its reason.
+
+use crate::clock::{Clock, SystemClock};
+use crate::disk::{Disk, SystemDisk};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a store is opened. Make one with [`Options::new`] and change the fields that matter.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The directory that holds everything; it is made if it does not exist.
+    pub root: PathBuf,
+    /// When an answered write is on disk.
+    pub durability: Durability,
+    /// Blobs of at most this many bytes lie together in segment files; larger ones are files of
+    /// their own. 64 KiB: below it a file's own syncs cost more than the bytes.
+    pub small_blob_limit: u64,
+    /// Bytes of memory for pages of the metadata. 8 MiB holds the inner pages of a million
+    /// records; the operating system's page cache holds the rest.
+    pub metadata_cache: usize,
+    /// How long an upload may lie without progress before it is removed. A week: longer than any
+    /// outage a client retries over.
+    pub upload_lifetime: Duration,
+    /// How long a blob without links stays before it is collected. An hour: a client uploads the
+    /// blobs of an image before the manifest that links them.
+    pub grace: Duration,
+    /// How long a client may rely on the answer that a blob exists. At least one second.
+    pub lease: Duration,
+    /// How often due work of the collector is looked for. It costs one read when there is none.
+    pub collect_interval: Duration,
+    /// Bytes an upload may be written past its last synced offset before it is synced, so that a
+    /// power loss cannot cost more than this.
+    pub upload_sync_interval: u64,
+    /// The file system.
+    pub disk: Arc<dyn Disk>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// When an answered write is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Before it is answered: nothing acknowledged is lost by a power cut.
+    #[default]
+    Durable,
+    /// Up to a second later: a power cut or a killed process may lose the last second of
+    /// acknowledged writes. It delays and never reorders: what is found afterwards is whole.
+    Relaxed,
+}
+
+// === impl Options ===
+
+impl Options {
+    /// The defaults, for a store in `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            durability: Durability::Durable,
+            small_blob_limit: 64 * 1024,
+            metadata_cache: 8 * 1024 * 1024,
+            upload_lifetime: Duration::from_hours(7 * 24),
+            grace: Duration::from_hours(1),
+            lease: Duration::from_hours(1),
+            collect_interval: Duration::from_secs(10),
+            upload_sync_interval: 256 * 1024 * 1024,
+            disk: Arc::new(SystemDisk),
+            clock: Arc::new(SystemClock::default()),
+        }
+    }
+}

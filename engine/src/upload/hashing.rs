@@ -1,0 +1,104 @@
+//! [`Hashing`]: the content's digest and its block checksums, computed together, once.
+//!
+//! Both are computed piece by piece while a piece is in the processor's cache: hashing streamed
+//! memory costs half as much again.
+
+use crate::digest::hasher::{Hasher, HasherState, UnknownHasherState};
+use crate::digest::{Algorithm, Digest};
+use crate::meta::{BLOCK, BlockChecks};
+
+/// Bytes that stay in the cache between the two computations.
+pub(super) const PIECE: usize = 64 * 1024;
+
+/// The content's digest and block checksums in the making.
+#[derive(Debug, Clone)]
+pub(super) struct Hashing {
+    hasher: Hasher,
+    /// Of the whole blocks before `offset`.
+    checks: BlockChecks,
+    /// Of the bytes behind the last whole block.
+    partial: u32,
+    offset: u64,
+}
+
+// === impl Hashing ===
+
+impl Hashing {
+    pub(super) fn new(algorithm: Algorithm) -> Self {
+        Self {
+            hasher: Hasher::new(algorithm),
+            checks: Vec::new(),
+            partial: 0,
+            offset: 0,
+        }
+    }
+
+    /// Goes on from a checkpoint: `checks` are those of the whole blocks before `offset`.
+    ///
+    /// # Errors
+    /// [`UnknownHasherState`]: the content before `offset` has to be read again.
+    pub(super) fn restore(
+        state: &HasherState,
+        offset: u64,
+        checks: BlockChecks,
+        partial: u32,
+    ) -> Result<Self, UnknownHasherState> {
+        Ok(Self {
+            hasher: Hasher::restore(state)?,
+            checks,
+            partial,
+            offset,
+        })
+    }
+
+    /// Bytes taken in.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    pub(super) fn algorithm(&self) -> Algorithm {
+        self.hasher.algorithm()
+    }
+
+    pub(super) fn state(&self) -> HasherState {
+        self.hasher.save()
+    }
+
+    pub(super) fn partial(&self) -> u32 {
+        self.partial
+    }
+
+    /// The checks of the whole blocks so far.
+    pub(super) fn checks(&self) -> &[u32] {
+        &self.checks
+    }
+
+    pub(super) fn update(&mut self, content: &[u8]) {
+        for piece in content.chunks(PIECE) {
+            self.hasher.update(piece);
+            self.check(piece);
+        }
+    }
+
+    /// The digest, and the checks of all blocks, the last one included.
+    pub(super) fn finish(mut self) -> (Digest, BlockChecks) {
+        if !self.offset.is_multiple_of(BLOCK) {
+            self.checks.push(self.partial);
+        }
+        (self.hasher.finish(), self.checks)
+    }
+
+    fn check(&mut self, mut piece: &[u8]) {
+        while !piece.is_empty() {
+            let left = BLOCK - self.offset % BLOCK;
+            let taken = usize::try_from(left).map_or(piece.len(), |left| left.min(piece.len()));
+            let (block, rest) = piece.split_at(taken);
+            self.partial = crc32c::crc32c_append(self.partial, block);
+            self.offset += taken as u64;
+            if self.offset.is_multiple_of(BLOCK) {
+                self.checks.push(std::mem::take(&mut self.partial));
+            }
+            piece = rest;
+        }
+    }
+}

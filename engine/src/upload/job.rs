@@ -1,0 +1,87 @@
+//! [`Job`]: one write of an upload, as it runs on a thread that may block.
+
+use super::record::SessionRecord;
+use super::store::Survives;
+use super::uploads::Shared;
+use crate::disk::DiskFile;
+use crate::fault::StorageError;
+use bytes::Bytes;
+use std::io::IoSlice;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+/// Bytes after which the system is asked to begin writing them to the medium, so that the sync at
+/// the end finds little left to do.
+const WRITEBACK: u64 = 8 * 1024 * 1024;
+
+/// One write, and what is saved after it.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) shared: Arc<Shared>,
+    pub(super) file: Arc<OnceLock<Arc<dyn DiskFile>>>,
+    pub(super) number: u64,
+    pub(super) pieces: Vec<Bytes>,
+    /// Where the pieces begin.
+    pub(super) offset: u64,
+    /// The record that is true once they are written, if one shall be saved.
+    pub(super) record: Option<SessionRecord>,
+    /// Whether file and record are synced first.
+    pub(super) is_synced: bool,
+}
+
+// === impl Job ===
+
+impl Job {
+    /// Writes; answers the record that was saved.
+    pub(super) fn run(self) -> Result<Option<SessionRecord>, StorageError> {
+        let path = self.shared.path(self.number);
+        let file = self.open()?;
+        let buffers: Vec<_> = self
+            .pieces
+            .iter()
+            .map(|piece| IoSlice::new(piece))
+            .collect();
+        if !buffers.is_empty() {
+            file.write_all_at(&buffers, self.offset)
+                .map_err(|error| StorageError::io("write", &path, error))?;
+        }
+        if let Some(range) = self.due_for_writeback() {
+            file.start_writeback(range)
+                .map_err(|error| StorageError::not_synced("start writing", &path, error))?;
+        }
+        if self.is_synced {
+            file.sync()
+                .map_err(|error| StorageError::not_synced("sync", &path, error))?;
+            self.shared.store.publish(&[self.number])?;
+        }
+        self.save()
+    }
+
+    /// The file, made by the first write.
+    fn open(&self) -> Result<Arc<dyn DiskFile>, StorageError> {
+        if let Some(file) = self.file.get() {
+            return Ok(Arc::clone(file));
+        }
+        let file = self.shared.store.create(self.number)?;
+        Ok(Arc::clone(self.file.get_or_init(|| file)))
+    }
+
+    fn due_for_writeback(&self) -> Option<Range<u64>> {
+        let len: u64 = self.pieces.iter().map(|piece| piece.len() as u64).sum();
+        let (before, after) = (self.offset / WRITEBACK, (self.offset + len) / WRITEBACK);
+        (before < after).then(|| before * WRITEBACK..after * WRITEBACK)
+    }
+
+    fn save(self) -> Result<Option<SessionRecord>, StorageError> {
+        let Some(mut record) = self.record else {
+            return Ok(None);
+        };
+        let mut survives = Survives::Death;
+        if self.is_synced {
+            record.synced = record.written.clone();
+            survives = Survives::PowerCut;
+        }
+        self.shared.sessions.save(&record, survives)?;
+        Ok(Some(record))
+    }
+}

@@ -1,0 +1,252 @@
+//! [`SessionRecord`]: what is kept of an upload at rest, and its byte form.
+//!
+//! Little-endian: a version byte, the fields in the order written in `encode`, lengths before what
+//! varies, and the CRC-32C of all of it at the end. Invariants:
+//! 1. A checkpoint's hash state, its checks and its offset belong together: a reader that has one
+//!    has all of them.
+//! 2. `synced.offset <= written.offset`, and every whole block before either has its check in
+//!    `checks`.
+//! 3. Nothing is decoded whose CRC is wrong, and decoding never panics.
+
+use super::hashing::Hashing;
+use crate::clock::EngineTime;
+use crate::digest::Algorithm;
+use crate::digest::hasher::HasherState;
+use crate::meta::BLOCK;
+use crate::name::RepositoryName;
+
+/// The layout of the bytes.
+const VERSION: u8 = 1;
+
+/// What is kept of an upload at rest (see the module's invariants).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SessionRecord {
+    /// The upload's key.
+    pub(super) upload: [u8; 16],
+    /// The run of the machine it was written in: `written` counts only within it.
+    pub(super) boot_id: String,
+    pub(super) repository: RepositoryName,
+    pub(super) algorithm: Algorithm,
+    /// How often the upload was opened.
+    pub(super) epoch: u64,
+    /// The expiry in its id: what its end is remembered by.
+    pub(super) id_expiry: EngineTime,
+    /// When it ends unless there is progress; not before `id_expiry`.
+    pub(super) expiry: EngineTime,
+    /// The number of its data file.
+    pub(super) file: u64,
+    /// CRC-32C of the whole blocks before `written`.
+    pub(super) checks: Vec<u32>,
+    /// What was handed to the system.
+    pub(super) written: Checkpoint,
+    /// What a successful sync covered.
+    pub(super) synced: Checkpoint,
+}
+
+/// How far an upload is, and everything needed to go on from there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Checkpoint {
+    pub(super) offset: u64,
+    /// The state of the content's hash.
+    pub(super) state: HasherState,
+    /// The CRC-32C of the bytes of the last block, if it is not whole.
+    pub(super) partial: u32,
+}
+
+// === impl SessionRecord ===
+
+impl SessionRecord {
+    /// Where to go on: another run of the machine lost what was only written.
+    pub(super) fn checkpoint(&self, boot_id: &str) -> &Checkpoint {
+        if self.boot_id == boot_id {
+            &self.written
+        } else {
+            &self.synced
+        }
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![VERSION, self.algorithm.code()];
+        bytes.extend_from_slice(&self.upload);
+        for number in [self.epoch, self.id_expiry.0, self.expiry.0, self.file] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        put_bytes(&mut bytes, self.boot_id.as_bytes());
+        put_bytes(&mut bytes, self.repository.as_str().as_bytes());
+        let checks: Vec<u8> = (self.checks.iter())
+            .flat_map(|check| check.to_le_bytes())
+            .collect();
+        put_bytes(&mut bytes, &checks);
+        for checkpoint in [&self.written, &self.synced] {
+            bytes.extend_from_slice(&checkpoint.offset.to_le_bytes());
+            bytes.extend_from_slice(&checkpoint.partial.to_le_bytes());
+            put_bytes(&mut bytes, checkpoint.state.as_bytes());
+        }
+        let check = crc32c::crc32c(&bytes);
+        bytes.extend_from_slice(&check.to_le_bytes());
+        bytes
+    }
+
+    /// The record of these bytes, or what does not fit.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
+        let (content, check) = bytes.split_last_chunk::<4>().ok_or("it is too short")?;
+        if crc32c::crc32c(content) != u32::from_le_bytes(*check) {
+            return Err("its checksum is wrong");
+        }
+        let mut reader = Reader(content);
+        if reader.array::<1>()? != [VERSION] {
+            return Err("its version is unknown");
+        }
+        let [code] = reader.array::<1>()?;
+        let record = Self {
+            algorithm: Algorithm::from_code(code).ok_or("its algorithm is unknown")?,
+            upload: reader.array()?,
+            epoch: reader.number()?,
+            id_expiry: EngineTime(reader.number()?),
+            expiry: EngineTime(reader.number()?),
+            file: reader.number()?,
+            boot_id: reader.text()?,
+            repository: (reader.text()?.parse().ok()).ok_or("its repository's name is no name")?,
+            checks: reader.checks()?,
+            written: reader.checkpoint()?,
+            synced: reader.checkpoint()?,
+        };
+        let blocks = usize::try_from(record.written.offset / BLOCK).ok();
+        if !reader.0.is_empty()
+            || record.synced.offset > record.written.offset
+            || blocks != Some(record.checks.len())
+        {
+            return Err("its parts do not fit together");
+        }
+        Ok(record)
+    }
+}
+
+// === impl Checkpoint ===
+
+impl Checkpoint {
+    /// Where `hashing` is.
+    pub(super) fn of(hashing: &Hashing) -> Self {
+        Self {
+            offset: hashing.offset(),
+            state: hashing.state(),
+            partial: hashing.partial(),
+        }
+    }
+}
+
+/// Bytes that are not decoded yet.
+struct Reader<'a>(&'a [u8]);
+
+// === impl Reader ===
+
+impl<'a> Reader<'a> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], &'static str> {
+        let (array, rest) = self.0.split_first_chunk().ok_or("it ends too early")?;
+        self.0 = rest;
+        Ok(*array)
+    }
+
+    fn number(&mut self) -> Result<u64, &'static str> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], &'static str> {
+        let len = self.array().map(u32::from_le_bytes)?;
+        let split = usize::try_from(len).ok();
+        let (bytes, rest) = split
+            .and_then(|len| self.0.split_at_checked(len))
+            .ok_or("it ends too early")?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+
+    fn text(&mut self) -> Result<String, &'static str> {
+        String::from_utf8(self.bytes()?.to_vec())
+            .ok()
+            .ok_or("a text of it is not UTF-8")
+    }
+
+    fn checks(&mut self) -> Result<Vec<u32>, &'static str> {
+        let (checks, rest) = self.bytes()?.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err("its checks end too early");
+        }
+        Ok(checks.iter().copied().map(u32::from_le_bytes).collect())
+    }
+
+    fn checkpoint(&mut self) -> Result<Checkpoint, &'static str> {
+        Ok(Checkpoint {
+            offset: self.number()?,
+            partial: self.array().map(u32::from_le_bytes)?,
+            state: HasherState::from_bytes(self.bytes()?.to_vec()),
+        })
+    }
+}
+
+fn put_bytes(into: &mut Vec<u8>, bytes: &[u8]) {
+    let len = u32::try_from(bytes.len()).expect("no part of a record has 4 GiB");
+    into.extend_from_slice(&len.to_le_bytes());
+    into.extend_from_slice(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> SessionRecord {
+        let mut hashing = Hashing::new(Algorithm::Blake3);
+        hashing.update(&vec![1; 70_000]);
+        let synced = Checkpoint::of(&hashing);
+        hashing.update(&vec![2; 3_000_000]);
+        SessionRecord {
+            upload: [9; 16],
+            boot_id: "boot".to_owned(),
+            repository: "a/b".parse().unwrap(),
+            algorithm: Algorithm::Blake3,
+            epoch: 3,
+            id_expiry: EngineTime(70),
+            expiry: EngineTime(77),
+            file: 12,
+            checks: hashing.checks().to_vec(),
+            written: Checkpoint::of(&hashing),
+            synced,
+        }
+    }
+
+    #[test]
+    fn a_record_round_trips() {
+        let record = record();
+        assert_eq!(SessionRecord::decode(&record.encode()), Ok(record.clone()));
+        assert_eq!(record.checkpoint("boot"), &record.written);
+        assert_eq!(record.checkpoint("other"), &record.synced);
+    }
+
+    #[test]
+    fn a_damaged_or_shortened_record_is_refused() {
+        let bytes = record().encode();
+        for at in [0, 1, 17, 60, bytes.len() / 2, bytes.len() - 1] {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            let refused = SessionRecord::decode(&damaged);
+            assert_eq!(refused, Err("its checksum is wrong"), "byte {at}");
+        }
+        for len in 0..200 {
+            assert!(SessionRecord::decode(&bytes[..len]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_record_whose_checksum_is_right_and_whose_parts_are_not_is_refused() {
+        let mut other = record();
+        other.checks.pop();
+        let refused = SessionRecord::decode(&other.encode());
+        assert_eq!(refused, Err("its parts do not fit together"));
+        let bytes = record().encode();
+        for len in 0..bytes.len() - 4 {
+            let mut short = bytes[..len].to_vec();
+            short.extend_from_slice(&crc32c::crc32c(&bytes[..len]).to_le_bytes());
+            assert!(SessionRecord::decode(&short).is_err(), "{len}");
+        }
+    }
+}

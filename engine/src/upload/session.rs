@@ -1,0 +1,285 @@
+//! [`UploadSession`]: the one open writer of an upload.
+//!
+//! The bytes are in the upload's slot, not in the session: a later request takes them over while
+//! this one may hang in a dead connection. Invariants:
+//! 1. A session touches the writer only under the slot's lock, and only after it saw under the
+//!    lock that it was not fenced.
+//! 2. Whatever must not stop half-way (rest, finish, cancel, opening) runs in a task of its own.
+//! 3. The session with the slot's newest epoch brings the upload to rest when it is dropped.
+
+use super::hashing::Hashing;
+use super::slots::{Seen, SlotRef};
+use super::standing::Standing;
+use super::uploads::Shared;
+use super::writer::{Facts, Writer};
+use super::{UploadError, UploadId};
+use crate::digest::Digest;
+use crate::disk::blocking;
+use crate::name::RepositoryName;
+use bytes::Bytes;
+use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
+
+/// The one open writer of an upload (see the invariants of [`crate::upload`]).
+///
+/// Dropping it keeps what was delivered: a task in the background brings the upload to rest, and
+/// the next request for it waits for that.
+#[derive(Debug)]
+#[must_use = "dropping a session only brings the upload to rest; finish, suspend or cancel it"]
+pub struct UploadSession {
+    hold: Option<Hold>,
+    id: UploadId,
+    offset: u64,
+}
+
+/// A session's hold on its upload.
+#[derive(Debug)]
+pub(super) struct Hold {
+    shared: Arc<Shared>,
+    slot: SlotRef,
+    epoch: u64,
+    id: UploadId,
+}
+
+/// The locked place of a slot's writer.
+type Place = OwnedMutexGuard<Option<Box<Writer>>>;
+
+// === impl UploadSession ===
+
+impl UploadSession {
+    pub(super) fn new(hold: Hold, offset: u64) -> Self {
+        Self {
+            id: hold.id,
+            hold: Some(hold),
+            offset,
+        }
+    }
+
+    /// The upload's id.
+    pub fn id(&self) -> UploadId {
+        self.id
+    }
+
+    /// Bytes received so far: where the next chunk begins.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Takes in the next bytes: hashes them at once and hands them to a writing thread. Memory: a
+    /// fixed small buffer per session, whatever the size of the upload.
+    ///
+    /// Nothing is durable on return; see [`UploadSession::suspend`] and [`UploadSession::finish`].
+    ///
+    /// # Errors
+    /// [`UploadError::Fenced`]; [`UploadError::Storage`], possibly of an earlier append.
+    ///
+    /// # Cancel safety
+    /// A cancelled append may have taken in `content` or not; drop the session afterwards and ask
+    /// for the upload's status.
+    pub async fn append(&mut self, content: Bytes) -> Result<(), UploadError> {
+        let hold = self.hold.as_ref().expect("only consuming calls take it");
+        hold.expect_current()?;
+        let mut place = hold.slot.writer.lock().await;
+        hold.expect_current()?;
+        let writer = place.as_mut().ok_or(UploadError::Unknown(self.id))?;
+        let outcome = writer.append(content).await;
+        match &writer.failed {
+            None => {
+                self.offset = writer.hashing.offset();
+                hold.slot.show(Seen::Offset(self.offset));
+            }
+            Some(failure) if failure.is_over => hold.slot.show(Seen::Over),
+            Some(_) => hold.slot.show(Seen::Offset(writer.offset_at_rest())),
+        }
+        Ok(outcome?)
+    }
+
+    /// Brings the upload to rest and returns its offset.
+    ///
+    /// On return the offset survives the death of the process, and a power cut at the latest once
+    /// as many bytes as `Options::upload_sync_interval` followed.
+    ///
+    /// # Errors
+    /// As [`UploadSession::append`].
+    ///
+    /// # Cancel safety
+    /// A cancelled call goes on in the background.
+    pub async fn suspend(mut self) -> Result<u64, UploadError> {
+        let hold = self.take_hold();
+        let shared = Arc::clone(&hold.shared);
+        let work = async move {
+            let (place, writer) = hold.take_writer().await?;
+            let outcome = writer.settle().await;
+            hold.leave(place, Seen::Nothing);
+            Ok(outcome?)
+        };
+        shared.run(work).await
+    }
+
+    /// Makes the content a blob of the repository and ends the upload. Returns the blob's size.
+    ///
+    /// On return the content, its record and its link are durable (see `Durability`). A digest of
+    /// another algorithm than was announced costs one more read of the content.
+    ///
+    /// # Errors
+    /// [`UploadError::DigestMismatch`]: the upload is over, nothing was stored. Others as
+    /// [`UploadSession::append`].
+    ///
+    /// # Cancel safety
+    /// A cancelled call goes on in the background.
+    pub async fn finish(mut self, digest: &Digest) -> Result<u64, UploadError> {
+        let hold = self.take_hold();
+        let shared = Arc::clone(&hold.shared);
+        let digest = *digest;
+        let work = async move {
+            let (place, writer) = hold.take_writer().await?;
+            let outcome = writer.finish(&digest).await;
+            let seen = match &outcome {
+                Err(UploadError::Storage(_)) => Seen::Nothing,
+                _ => Seen::Over,
+            };
+            hold.leave(place, seen);
+            outcome
+        };
+        shared.run(work).await
+    }
+
+    /// Ends the upload and gives its space back at once.
+    ///
+    /// # Errors
+    /// [`UploadError::Storage`].
+    ///
+    /// # Cancel safety
+    /// A cancelled call goes on in the background.
+    pub async fn cancel(mut self) -> Result<(), UploadError> {
+        let hold = self.take_hold();
+        let shared = Arc::clone(&hold.shared);
+        let work = async move {
+            let (place, writer) = hold.take_writer().await?;
+            let outcome = writer.discard().await;
+            let seen = outcome.as_ref().map_or(Seen::Nothing, |()| Seen::Over);
+            hold.leave(place, seen);
+            Ok(outcome?)
+        };
+        shared.run(work).await
+    }
+
+    /// Opens the upload for this session, which has fenced the others.
+    pub(super) async fn take_over(
+        mut self,
+        repository: RepositoryName,
+    ) -> Result<Self, UploadError> {
+        let hold = self.hold.as_ref().expect("only consuming calls take it");
+        let mut place = Arc::clone(&hold.slot.writer).lock_owned().await;
+        hold.expect_current()?;
+        if let Some(failed) = place.take_if(|writer| writer.failed.is_some())
+            && let Err(error) = failed.settle().await
+        {
+            tracing::debug!(%error, "a failed upload was opened again");
+        }
+        let writer = match place.take() {
+            Some(writer) => writer,
+            None => Box::new(hold.load(&repository).await?),
+        };
+        self.offset = writer.hashing.offset();
+        hold.slot.show(Seen::Offset(self.offset));
+        *place = Some(writer);
+        drop(place);
+        Ok(self)
+    }
+
+    fn take_hold(&mut self) -> Hold {
+        self.hold.take().expect("only consuming calls take it")
+    }
+}
+
+impl Drop for UploadSession {
+    fn drop(&mut self) {
+        if let Some(hold) = self.hold.take() {
+            hold.let_go();
+        }
+    }
+}
+
+// === impl Hold ===
+
+impl Hold {
+    pub(super) fn new(shared: Arc<Shared>, slot: SlotRef, epoch: u64, id: UploadId) -> Self {
+        Self {
+            shared,
+            slot,
+            epoch,
+            id,
+        }
+    }
+
+    fn expect_current(&self) -> Result<(), UploadError> {
+        self.shared.expect_open()?;
+        if self.slot.is_current(self.epoch) {
+            return Ok(());
+        }
+        Err(UploadError::Fenced(self.id))
+    }
+
+    /// The writer, to be ended, and the locked place it came from.
+    async fn take_writer(&self) -> Result<(Place, Box<Writer>), UploadError> {
+        let mut place = Arc::clone(&self.slot.writer).lock_owned().await;
+        self.expect_current()?;
+        let writer = place.take().ok_or(UploadError::Unknown(self.id))?;
+        Ok((place, writer))
+    }
+
+    /// Gives the empty place back and says what is known of the upload from now on.
+    fn leave(self, place: Place, seen: Seen) {
+        self.slot.file().set(None);
+        self.slot.show(seen);
+        drop(place);
+    }
+
+    /// Opens an upload that nobody has open.
+    async fn load(&self, repository: &RepositoryName) -> Result<Writer, UploadError> {
+        let (shared, id) = (Arc::clone(&self.shared), self.id);
+        let opened = blocking(move || match shared.standing(&id)? {
+            Standing::Unknown => Ok(None),
+            Standing::Fresh => Ok(Some(None)),
+            Standing::AtRest(record) => shared.reopen(*record).map(Some),
+        });
+        let opened = opened.await?.ok_or(UploadError::Unknown(self.id))?;
+        let mut facts = Facts::of(&self.id, repository);
+        let new = |facts, hashing| {
+            let live = Arc::clone(self.slot.file());
+            Writer::new(Arc::clone(&self.shared), facts, hashing, live)
+        };
+        let Some(opened) = opened else {
+            return Ok(new(facts, Hashing::new(self.id.algorithm())));
+        };
+        facts.expiry = facts.expiry.max(opened.record.expiry);
+        facts.epoch = opened.record.epoch + 1;
+        Ok(new(facts, opened.hashing).continued(opened.record, opened.file))
+    }
+
+    /// Brings the upload to rest in the background, unless it is or a later request has it.
+    fn let_go(self) {
+        if self.expect_current().is_err() {
+            return;
+        }
+        if let Ok(mut place) = self.slot.writer.try_lock()
+            && place.as_ref().is_none_or(|writer| writer.is_at_rest())
+        {
+            *place = None;
+            self.slot.file().set(None);
+            self.slot.show(Seen::Nothing);
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        shared.spawn(async move {
+            let Ok((place, writer)) = self.take_writer().await else {
+                return;
+            };
+            if let Err(error) = writer.settle().await {
+                tracing::warn!(upload = ?self.id, %error, "an upload was not brought to rest");
+            }
+            self.leave(place, Seen::Nothing);
+        });
+    }
+}

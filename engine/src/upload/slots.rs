@@ -1,0 +1,178 @@
+//! [`Slots`]: the uploads that somebody works on now, by their key.
+//!
+//! Invariants:
+//! 1. All who work on one upload share one [`Slot`]; its lock is held while the upload's file or
+//!    record is touched.
+//! 2. A slot is dropped with the last [`SlotRef`], so memory is in proportion to the open uploads.
+//! 3. `epoch` only grows; who holds a smaller one than the slot's was fenced and touches nothing.
+
+use super::writer::Writer;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The offset of an upload nobody has looked at yet.
+const UNKNOWN: u64 = u64::MAX;
+/// The offset of an upload that is over.
+const OVER: u64 = u64::MAX - 1;
+/// The file number of an upload without a file.
+const NO_FILE: u64 = u64::MAX;
+
+/// The uploads that somebody works on (see the module's invariants).
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    by_upload: Mutex<HashMap<[u8; 16], Arc<Slot>>>,
+}
+
+/// One upload that somebody works on.
+#[derive(Debug)]
+pub(super) struct Slot {
+    epoch: AtomicU64,
+    offset: AtomicU64,
+    file: Arc<LiveFile>,
+    /// The writer while the upload is open.
+    pub(super) writer: Arc<tokio::sync::Mutex<Option<Box<Writer>>>>,
+}
+
+/// Somebody's hold on a slot.
+#[derive(Debug)]
+pub(super) struct SlotRef {
+    slots: Arc<Slots>,
+    upload: [u8; 16],
+    slot: Option<Arc<Slot>>,
+}
+
+/// The number of an open upload's data file, told before the file is made.
+#[derive(Debug)]
+pub(super) struct LiveFile(AtomicU64);
+
+/// What a slot knows of its upload without waiting for anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Nothing yet: ask the record.
+    Nothing,
+    /// Its bytes so far.
+    Offset(u64),
+    /// It is over.
+    Over,
+}
+
+// === impl Slots ===
+
+impl Slots {
+    /// A hold on the slot of an upload, which is made when nobody has one.
+    pub(super) fn enter(self: &Arc<Self>, upload: [u8; 16]) -> SlotRef {
+        let mut by_upload = self.by_upload.lock();
+        let slot = by_upload.entry(upload).or_default();
+        SlotRef {
+            slots: Arc::clone(self),
+            upload,
+            slot: Some(Arc::clone(slot)),
+        }
+    }
+
+    /// What the slot of an upload knows, if there is one.
+    pub(super) fn look(&self, upload: [u8; 16]) -> Seen {
+        let by_upload = self.by_upload.lock();
+        by_upload
+            .get(&upload)
+            .map_or(Seen::Nothing, |slot| slot.seen())
+    }
+
+    pub(super) fn contains(&self, upload: [u8; 16]) -> bool {
+        self.by_upload.lock().contains_key(&upload)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_upload.lock().len()
+    }
+
+    /// The data files of open uploads.
+    pub(super) fn files(&self) -> Vec<u64> {
+        let by_upload = self.by_upload.lock();
+        let files = by_upload.values().filter_map(|slot| slot.file.get());
+        files.collect()
+    }
+}
+
+// === impl Slot ===
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self {
+            epoch: AtomicU64::new(0),
+            offset: AtomicU64::new(UNKNOWN),
+            file: Arc::new(LiveFile(AtomicU64::new(NO_FILE))),
+            writer: Arc::default(),
+        }
+    }
+}
+
+impl Slot {
+    /// Fences everybody before, and answers the epoch of the caller.
+    pub(super) fn fence(&self) -> u64 {
+        self.epoch.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Whether nobody fenced the holder of `epoch`.
+    pub(super) fn is_current(&self, epoch: u64) -> bool {
+        self.epoch.load(Ordering::SeqCst) == epoch
+    }
+
+    pub(super) fn show(&self, seen: Seen) {
+        let offset = match seen {
+            Seen::Nothing => UNKNOWN,
+            Seen::Offset(offset) => offset,
+            Seen::Over => OVER,
+        };
+        self.offset.store(offset, Ordering::SeqCst);
+    }
+
+    pub(super) fn file(&self) -> &Arc<LiveFile> {
+        &self.file
+    }
+
+    fn seen(&self) -> Seen {
+        match self.offset.load(Ordering::SeqCst) {
+            UNKNOWN => Seen::Nothing,
+            OVER => Seen::Over,
+            offset => Seen::Offset(offset),
+        }
+    }
+}
+
+// === impl SlotRef ===
+
+impl Deref for SlotRef {
+    type Target = Slot;
+
+    fn deref(&self) -> &Slot {
+        self.slot.as_ref().expect("it is there until the drop")
+    }
+}
+
+impl Drop for SlotRef {
+    fn drop(&mut self) {
+        // Under the lock, so that of two that drop theirs the second sees that it is the last.
+        let mut by_upload = self.slots.by_upload.lock();
+        drop(self.slot.take());
+        let is_last = |slot: &Arc<Slot>| Arc::strong_count(slot) == 1;
+        if by_upload.get(&self.upload).is_some_and(is_last) {
+            by_upload.remove(&self.upload);
+        }
+    }
+}
+
+// === impl LiveFile ===
+
+impl LiveFile {
+    pub(super) fn set(&self, number: Option<u64>) {
+        self.0.store(number.unwrap_or(NO_FILE), Ordering::SeqCst);
+    }
+
+    fn get(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::SeqCst)).filter(|&number| number != NO_FILE)
+    }
+}

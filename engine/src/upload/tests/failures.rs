@@ -1,0 +1,245 @@
+//! Full disks, failing disks, damaged records, failing commits.
+
+use super::*;
+use crate::disk::Fault;
+
+fn other_error() -> StorageError {
+    StorageError::OutcomeUnknown("injected".to_owned())
+}
+
+#[tokio::test]
+async fn a_full_disk_keeps_the_upload_at_its_last_rest() {
+    for at_rest in [0, 70_000, 1_500_000] {
+        let world = World::new();
+        let content = content(at_rest + 2_000_000);
+        let id = world.start(Algorithm::Sha256).id();
+        let mut session = world.resume(&id).await.unwrap();
+        session.append(content.slice(..at_rest)).await.unwrap();
+        session.suspend().await.unwrap();
+        let used = world.disk.used();
+        world.disk.set_capacity(Some(used + 600_000));
+        let mut session = world.resume(&id).await.unwrap();
+        let appended = session.append(content.slice(at_rest..)).await;
+        let error = appended.unwrap_err();
+        assert!(
+            matches!(&error, UploadError::Storage(error) if error.is_full()),
+            "{error}"
+        );
+        assert!(session.append(Bytes::from_static(b"x")).await.is_err());
+        assert_eq!(world.status(&id).await, Some(at_rest as u64));
+        drop(session);
+        world.uploads.idle().await;
+        assert_eq!(world.disk.used(), used, "the space came back");
+        world.disk.set_capacity(None);
+        let mut session = world.resume(&id).await.unwrap();
+        assert_eq!(session.offset(), at_rest as u64);
+        session.append(content.slice(at_rest..)).await.unwrap();
+        session.finish(&sha256(&content)).await.unwrap();
+        world.expect_committed(&content, &sha256(&content));
+    }
+}
+
+#[tokio::test]
+async fn a_disk_too_full_for_the_record_keeps_the_upload_at_its_last_rest() {
+    let world = World::new();
+    let mut session = world.start(Algorithm::Sha256);
+    let id = session.id();
+    session.append(content(1_000)).await.unwrap();
+    world.disk.set_capacity(Some(1_010));
+    let error = session.suspend().await.unwrap_err();
+    assert!(matches!(error, UploadError::Storage(error) if error.is_full()));
+    assert_eq!(world.status(&id).await, Some(0));
+    assert!(world.disk.files().is_empty(), "{:?}", world.disk.files());
+}
+
+#[tokio::test]
+async fn a_failed_write_ends_the_upload() {
+    for fault in 0..6 {
+        let mut world = World::new();
+        let mut session = world.start(Algorithm::Sha256);
+        let id = session.id();
+        session.append(content(300_000)).await.unwrap();
+        session.suspend().await.unwrap();
+        let mut session = world.resume(&id).await.unwrap();
+        world.disk.inject(Fault::Write(fault));
+        let appended = session.append(content(2_000_000)).await;
+        let outcome = session.suspend().await;
+        assert!(appended.is_err() || outcome.is_err());
+        assert!(matches!(
+            outcome,
+            Err(UploadError::Storage(StorageError::Io { .. }))
+        ));
+        assert_eq!(world.status(&id).await, None);
+        assert!(world.resume(&id).await.is_err());
+        assert!(world.disk.files().is_empty());
+        world.restart();
+        assert_eq!(world.status(&id).await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_failed_sync_ends_the_upload_and_stores_nothing() {
+    let mut world = World::new();
+    let content = content(2_000_000);
+    let mut session = world.start(Algorithm::Sha256);
+    let id = session.id();
+    session.append(content.clone()).await.unwrap();
+    session.suspend().await.unwrap();
+    let session = world.resume(&id).await.unwrap();
+    world.disk.inject(Fault::Sync(0));
+    let error = session.finish(&sha256(&content)).await.unwrap_err();
+    assert!(
+        matches!(error, UploadError::Storage(StorageError::Io { .. })),
+        "{error}"
+    );
+    assert!(world.records.commits.lock().is_empty());
+    assert!(world.disk.files().is_empty());
+    world.restart();
+    assert_eq!(world.status(&id).await, None);
+}
+
+#[tokio::test]
+async fn a_dropped_session_whose_write_fails_ends() {
+    let world = World::new();
+    let mut session = world.start(Algorithm::Sha256);
+    let id = session.id();
+    session.append(content(1_000)).await.unwrap();
+    world.disk.inject(Fault::Write(0));
+    drop(session);
+    world.uploads.idle().await;
+    assert_eq!(world.status(&id).await, None);
+    assert!(world.disk.files().is_empty());
+}
+
+#[tokio::test]
+async fn a_refused_commit_leaves_the_upload_at_rest() {
+    for size in [1_000, 2_000_000] {
+        for error in [
+            other_error(),
+            StorageError::Full {
+                action: "commit",
+                path: "metadata.redb".into(),
+            },
+        ] {
+            let mut world = World::new();
+            let content = content(size);
+            let mut session = world.start(Algorithm::Sha256);
+            let id = session.id();
+            session.append(content.clone()).await.unwrap();
+            *world.records.refusal.lock() = Some((error, false));
+            assert!(session.finish(&sha256(&content)).await.is_err());
+            world.restart();
+            assert_eq!(world.status(&id).await, Some(size as u64));
+            let session = world.resume(&id).await.unwrap();
+            session.finish(&sha256(&content)).await.unwrap();
+            world.expect_committed(&content, &sha256(&content));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_happened_in_spite_of_its_error_keeps_its_file() {
+    let mut world = World::new();
+    let content = content(2_000_000);
+    let mut session = world.start(Algorithm::Sha256);
+    let id = session.id();
+    session.append(content.clone()).await.unwrap();
+    *world.records.refusal.lock() = Some((other_error(), true));
+    // And the record cannot be saved either: of the two writes to come it is the second.
+    let slot = world.uploads.shared.slots.enter(id.key());
+    slot.writer
+        .lock()
+        .await
+        .as_mut()
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    drop(slot);
+    world.disk.inject(Fault::Write(1));
+    assert!(session.finish(&sha256(&content)).await.is_err());
+    assert_eq!(world.uploads.shared.sessions.load(id.key()).unwrap(), None);
+    world.restart();
+    assert_eq!(world.status(&id).await, None);
+    world.pass_everything();
+    assert_eq!(world.uploads.expire().await.unwrap(), 0);
+    world.expect_committed(&content, &sha256(&content));
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_refused_and_goes_with_the_next_expiry_run() {
+    let world = World::new();
+    let mut session = world.start(Algorithm::Sha256);
+    let id = session.id();
+    session.append(content(100_000)).await.unwrap();
+    session.suspend().await.unwrap();
+    for damage in [&b""[..], b"short", &[0; 400]] {
+        world.overwrite(&id, damage);
+        let error = world.resume(&id).await.unwrap_err();
+        assert!(
+            matches!(error, UploadError::Storage(StorageError::Corrupt(_))),
+            "{error}"
+        );
+        assert!(world.uploads.live_files().await.unwrap().is_empty());
+    }
+    assert_eq!(world.uploads.expire().await.unwrap(), 0);
+    assert_eq!(world.status(&id).await, Some(0));
+}
+
+#[tokio::test]
+async fn a_data_file_that_is_too_short_is_refused() {
+    let world = World::new();
+    let mut session = world.start(Algorithm::Sha256);
+    let id = session.id();
+    session.append(content(100_000)).await.unwrap();
+    session.suspend().await.unwrap();
+    let number = *world
+        .uploads
+        .live_files()
+        .await
+        .unwrap()
+        .iter()
+        .next()
+        .unwrap();
+    let path = Layout::new("/store").file(FileKind::Blob, number);
+    world
+        .disk
+        .open(&path, false)
+        .unwrap()
+        .set_len(99_999)
+        .unwrap();
+    let error = world.resume(&id).await.unwrap_err();
+    assert!(matches!(
+        error,
+        UploadError::Storage(StorageError::Corrupt(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_small_file_that_changed_at_rest_is_not_committed() {
+    let world = World::new();
+    let content = content(1_000);
+    let mut session = world.start(Algorithm::Sha256);
+    let id = session.id();
+    session.append(content.clone()).await.unwrap();
+    session.suspend().await.unwrap();
+    let number = *world
+        .uploads
+        .live_files()
+        .await
+        .unwrap()
+        .iter()
+        .next()
+        .unwrap();
+    let path = Layout::new("/store").file(FileKind::Blob, number);
+    let file = world.disk.open(&path, false).unwrap();
+    file.write_all_at(&[IoSlice::new(b"damage")], 500).unwrap();
+    let session = world.resume(&id).await.unwrap();
+    let error = session.finish(&sha256(&content)).await.unwrap_err();
+    assert!(matches!(
+        error,
+        UploadError::Storage(StorageError::Corrupt(_))
+    ));
+    assert_eq!(world.status(&id).await, None);
+    assert!(world.records.commits.lock().is_empty());
+}

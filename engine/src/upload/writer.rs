@@ -1,0 +1,354 @@
+//! [`Writer`]: the bytes of one open upload on their way to the disk.
+//!
+//! ```text
+//! append --> hashed piece by piece --> pending (256 KiB) --> one write in flight, on a thread
+//! ```
+//! Invariants:
+//! 1. Every byte that `hashing` took in is in the file, in the write in flight, or pending, in
+//!    this order: a cancelled call loses nothing.
+//! 2. No file exists before more bytes arrived than are written at once or the upload comes to
+//!    rest with some. Its number is told to the slot before it is made.
+//! 3. A checkpoint is saved only after the write that covers it; it counts as synced only after a
+//!    sync of the file and of its name.
+//! 4. After a failed write or sync nothing is written any more (`failed`).
+
+use super::hashing::{Hashing, PIECE};
+use super::job::Job;
+use super::record::{Checkpoint, SessionRecord};
+use super::slots::LiveFile;
+use super::uploads::Shared;
+use crate::clock::EngineTime;
+use crate::digest::Digest;
+use crate::digest::hasher::Hasher;
+use crate::disk::{DiskFile, blocking, joined};
+use crate::fault::StorageError;
+use crate::name::RepositoryName;
+use bytes::{Bytes, BytesMut};
+use std::sync::{Arc, OnceLock};
+use tokio::task::JoinHandle;
+
+/// Bytes handed to one write. Two of them, one filled while the other is written, are the memory
+/// of a stream; larger ones were not faster.
+pub(super) const WRITE: usize = 256 * 1024;
+/// Pieces shorter than this are copied together, so that a pending write holds few buffers.
+const SHORT: usize = 8 * 1024;
+/// Bytes after which a checkpoint is saved while an upload runs: what a killed process may lose.
+const CHECKPOINT: u64 = 32 * 1024 * 1024;
+
+/// Who an upload is, whatever is written of it.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    pub(super) upload: [u8; 16],
+    pub(super) repository: RepositoryName,
+    /// The expiry in its id: what its end is remembered by.
+    pub(super) id_expiry: EngineTime,
+    /// When it ends without progress; renewed by every checkpoint.
+    pub(super) expiry: EngineTime,
+    /// How often it was opened.
+    pub(super) epoch: u64,
+}
+
+/// The bytes of one open upload (see the module's invariants).
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) facts: Facts,
+    pub(super) hashing: Hashing,
+    pub(super) pending: Pending,
+    /// Bytes that were handed to writes.
+    pub(super) written: u64,
+    pub(super) number: Option<u64>,
+    pub(super) file: Arc<OnceLock<Arc<dyn DiskFile>>>,
+    live: Arc<LiveFile>,
+    in_flight: Option<JoinHandle<Result<Option<SessionRecord>, StorageError>>>,
+    /// The record as it was saved last.
+    pub(super) at_rest: Option<SessionRecord>,
+    synced: Checkpoint,
+    pub(super) failed: Option<Failure>,
+    /// Whether the file may be a blob already: then it is neither cut nor removed here.
+    pub(super) may_be_committed: bool,
+}
+
+/// Bytes that wait to be written.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    pieces: Vec<Bytes>,
+    tail: BytesMut,
+    len: usize,
+}
+
+/// Why nothing is written any more.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub(super) error: StorageError,
+    /// Whether the upload ends with it; else it stays where it was at rest.
+    pub(super) is_over: bool,
+}
+
+/// Whether a checkpoint is saved with a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// When enough bytes came since the last one.
+    IfDue,
+    /// Now.
+    Now,
+    /// Not: the upload is about to end.
+    Never,
+}
+
+// === impl Writer ===
+
+impl Writer {
+    /// Of an upload without a byte.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        facts: Facts,
+        hashing: Hashing,
+        live: Arc<LiveFile>,
+    ) -> Self {
+        Self {
+            synced: Checkpoint::of(&Hashing::new(hashing.algorithm())),
+            written: hashing.offset(),
+            shared,
+            facts,
+            hashing,
+            pending: Pending::default(),
+            number: None,
+            file: Arc::default(),
+            live,
+            in_flight: None,
+            at_rest: None,
+            failed: None,
+            may_be_committed: false,
+        }
+    }
+
+    /// Of an upload that goes on where its record says; the file ends there.
+    pub(super) fn continued(mut self, record: SessionRecord, file: Arc<dyn DiskFile>) -> Self {
+        self.live.set(Some(record.file));
+        self.number = Some(record.file);
+        self.synced = record.synced.clone();
+        self.at_rest = Some(record);
+        self.file = Arc::new(OnceLock::from(file));
+        self
+    }
+
+    /// The offset it falls back to when it fails.
+    pub(super) fn offset_at_rest(&self) -> u64 {
+        (self.at_rest.as_ref()).map_or(0, |record| record.written.offset)
+    }
+
+    /// Whether there is nothing to do to bring it to rest.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.failed.is_none()
+            && self.in_flight.is_none()
+            && self.hashing.offset() == self.offset_at_rest()
+    }
+
+    /// Takes in the next bytes.
+    pub(super) async fn append(&mut self, mut content: Bytes) -> Result<(), StorageError> {
+        self.check()?;
+        loop {
+            if self.pending.len >= WRITE {
+                self.flush(Mark::IfDue).await?;
+            }
+            if content.is_empty() {
+                return Ok(());
+            }
+            let room = WRITE - self.pending.len;
+            let piece = content.split_to(content.len().min(PIECE).min(room));
+            self.hashing.update(&piece);
+            self.pending.push(piece);
+        }
+    }
+
+    /// Brings it to rest: everything written, and a record that says so.
+    pub(super) async fn rest(&mut self) -> Result<u64, StorageError> {
+        self.wait().await?;
+        let offset = self.hashing.offset();
+        if offset != self.offset_at_rest() {
+            self.flush(Mark::Now).await?;
+            self.wait().await?;
+        }
+        Ok(offset)
+    }
+
+    /// Hands what is pending to a writing thread, after the write before it.
+    pub(super) async fn flush(&mut self, mark: Mark) -> Result<(), StorageError> {
+        self.wait().await?;
+        let number = match self.number {
+            Some(number) => number,
+            None => self.take_number().await?,
+        };
+        let job = self.job(number, mark);
+        self.in_flight = Some(tokio::task::spawn_blocking(move || job.run()));
+        Ok(())
+    }
+
+    /// Waits for the write in flight.
+    pub(super) async fn wait(&mut self) -> Result<(), StorageError> {
+        if let Some(task) = &mut self.in_flight {
+            let outcome = joined(task).await;
+            self.in_flight = None;
+            match outcome {
+                Ok(None) => {}
+                Ok(Some(record)) => {
+                    self.synced = record.synced.clone();
+                    self.facts.expiry = record.expiry;
+                    self.at_rest = Some(record);
+                }
+                Err(error) => return Err(self.fail(error)),
+            }
+        }
+        self.check()
+    }
+
+    /// The digest of the file's content by another algorithm: reads it once.
+    pub(super) async fn digest_again(&self, mut hasher: Hasher) -> Result<Digest, StorageError> {
+        let (file, path, end) = (self.open_file(), self.path(), self.hashing.offset());
+        blocking(move || {
+            read_pieces(&*file, end, |piece| hasher.update(piece))
+                .map_err(|error| StorageError::io("read", &path, error))?;
+            Ok(hasher.finish())
+        })
+        .await
+    }
+
+    /// The file of an upload that has written to it.
+    pub(super) fn open_file(&self) -> Arc<dyn DiskFile> {
+        let file = self.file.get();
+        Arc::clone(file.expect("a write succeeded, so the file is open"))
+    }
+
+    pub(super) fn path(&self) -> std::path::PathBuf {
+        self.shared.path(self.number.unwrap_or_default())
+    }
+
+    /// Notes that the medium failed, so that the upload ends; a full disk only takes it back.
+    pub(super) fn fail(&mut self, error: StorageError) -> StorageError {
+        let is_over = matches!(error, StorageError::Io { .. } | StorageError::Corrupt(_));
+        let failure = Failure { error, is_over };
+        self.failed.get_or_insert(failure).error.clone()
+    }
+
+    fn check(&self) -> Result<(), StorageError> {
+        match &self.failed {
+            Some(failure) => Err(failure.error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    async fn take_number(&mut self) -> Result<u64, StorageError> {
+        match self.shared.records.new_file_number().await {
+            Ok(number) => {
+                self.live.set(Some(number));
+                self.number = Some(number);
+                Ok(number)
+            }
+            Err(error) => {
+                // Nothing of the upload was touched: it stays where it was at rest.
+                self.failed = Some(Failure {
+                    error: error.clone(),
+                    is_over: false,
+                });
+                Err(error)
+            }
+        }
+    }
+
+    /// The next write, and what is saved after it. Takes what is pending.
+    fn job(&mut self, number: u64, mark: Mark) -> Job {
+        let pieces = self.pending.take();
+        let offset = self.written;
+        self.written = self.hashing.offset();
+        let is_due = match mark {
+            Mark::IfDue => self.written - self.offset_at_rest() >= CHECKPOINT,
+            Mark::Now => true,
+            Mark::Never => false,
+        };
+        let unsynced = self.written - self.synced.offset;
+        Job {
+            shared: Arc::clone(&self.shared),
+            file: Arc::clone(&self.file),
+            number,
+            pieces,
+            offset,
+            record: is_due.then(|| self.record(number)),
+            is_synced: is_due && unsynced >= self.shared.settings.sync_interval,
+        }
+    }
+
+    fn record(&self, file: u64) -> SessionRecord {
+        let now = self.shared.records.now();
+        SessionRecord {
+            upload: self.facts.upload,
+            boot_id: self.shared.boot_id.clone(),
+            repository: self.facts.repository.clone(),
+            algorithm: self.hashing.algorithm(),
+            epoch: self.facts.epoch,
+            id_expiry: self.facts.id_expiry,
+            expiry: self
+                .facts
+                .expiry
+                .max(now.after(self.shared.settings.lifetime)),
+            file,
+            checks: self.hashing.checks().to_vec(),
+            written: Checkpoint::of(&self.hashing),
+            synced: self.synced.clone(),
+        }
+    }
+}
+
+// === impl Pending ===
+
+impl Pending {
+    fn push(&mut self, piece: Bytes) {
+        self.len += piece.len();
+        if piece.len() < SHORT {
+            self.tail.extend_from_slice(&piece);
+            return;
+        }
+        self.close_tail();
+        self.pieces.push(piece);
+    }
+
+    /// All of it, in order; nothing is pending afterwards.
+    pub(super) fn take(&mut self) -> Vec<Bytes> {
+        self.close_tail();
+        self.len = 0;
+        std::mem::take(&mut self.pieces)
+    }
+
+    /// All of it as one piece; it stays pending.
+    pub(super) fn joined(&self) -> Bytes {
+        let mut joined = BytesMut::with_capacity(self.len);
+        for piece in &self.pieces {
+            joined.extend_from_slice(piece);
+        }
+        joined.extend_from_slice(&self.tail);
+        joined.freeze()
+    }
+
+    fn close_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.pieces.push(self.tail.split().freeze());
+        }
+    }
+}
+
+/// Reads the first `end` bytes of a file, in pieces.
+pub(super) fn read_pieces(
+    file: &dyn DiskFile,
+    end: u64,
+    mut take: impl FnMut(&[u8]),
+) -> std::io::Result<()> {
+    let mut buffer = vec![0; WRITE];
+    let mut offset = 0;
+    while offset < end {
+        let len = usize::try_from(end - offset).map_or(WRITE, |left| left.min(WRITE));
+        file.read_exact_at(&mut buffer[..len], offset)?;
+        take(&buffer[..len]);
+        offset += len as u64;
+    }
+    Ok(())
+}

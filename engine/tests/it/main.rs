@@ -1,0 +1,17 @@
+//! The engine as a program sees it that links it. One binary; each file is one subject.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unchecked_time_subtraction,
+    clippy::too_many_lines,
+    clippy::excessive_nesting,
+    reason = "tests say what goes wrong by panicking; a test is one story"
+)]
+
+mod blobs; // push, read, delete, mount; sizes around every boundary
+mod collection; // space comes back on the disk
+mod kill; // a process killed in the middle of an upload
+mod model; // random operations against a reference model
+mod support; // opening stores, moving clocks

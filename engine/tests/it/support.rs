@@ -1,0 +1,76 @@
+//! What the tests share: stores in temporary folders, and clocks that a test moves.
+
+use bytes::Bytes;
+use floundr_engine::clock::Clock;
+use floundr_engine::{Engine, Options};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Clocks that a test moves, in milliseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Hands(AtomicU64);
+
+impl Hands {
+    pub(crate) fn pass(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap();
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hands {
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn wall(&self) -> Duration {
+        self.monotonic()
+    }
+}
+
+/// The grace and the lease of every store here.
+pub(crate) const GRACE: Duration = Duration::from_secs(100);
+
+/// Options whose time stands still until the hands are moved.
+pub(crate) fn options(root: &Path, hands: &Arc<Hands>) -> Options {
+    let mut options = Options::new(root);
+    options.clock = Arc::clone(hands) as Arc<dyn Clock>;
+    options.grace = GRACE;
+    options.lease = GRACE;
+    options
+}
+
+/// A store with those options.
+pub(crate) async fn open(root: &Path, hands: &Arc<Hands>) -> Engine {
+    Engine::open(options(root, hands)).await.unwrap()
+}
+
+/// Content of a length that differs by seed.
+pub(crate) fn content(len: usize, seed: u64) -> Bytes {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut content = Vec::with_capacity(len + 8);
+    while content.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        content.extend_from_slice(&state.to_le_bytes());
+    }
+    content.truncate(len);
+    content.into()
+}
+
+/// Bytes on the disk under a folder, holes not counted.
+pub(crate) fn disk_use(folder: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let mut total = 0;
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let metadata = entry.metadata().unwrap();
+        if metadata.is_dir() {
+            total += disk_use(&entry.path());
+        } else {
+            total += metadata.blocks() * 512;
+        }
+    }
+    total
+}
