@@ -1,1 +1,37 @@
-//! Placeholder head, replaced with the first module.
+//! The OCI distribution specification on raw hyper over [`floundr_engine`].
+//!
+//! [`Server`] listens; [`Registry`] is the same pipeline as a service for another server, see
+//! `examples/mount_in_axum.rs`. Both answer from a [`Context`], which holds an open engine.
+
+mod activity;
+mod body;
+mod config;
+mod connection;
+mod context;
+mod error;
+mod handlers;
+mod listener;
+mod log;
+mod metrics;
+pub mod oci;
+pub mod page;
+pub mod range;
+mod request;
+mod response;
+pub mod route;
+mod server;
+mod service;
+mod stream;
+mod tls;
+
+pub use body::{Body, BodyError, BoxError, RequestBody, RequestBodyError, Transport};
+pub use config::{Config, ConfigError, Limits, Listen, Missing, Timeouts, TlsListen};
+pub use context::Context;
+pub use error::{ApiError, ErrorCode};
+pub use listener::raise_open_file_limit;
+pub use log::Answer;
+pub use metrics::Metrics;
+pub use route::Route;
+pub use server::{BindError, Server};
+pub use service::{Handler, Peer, Registry};
+pub use tls::CertificateError;

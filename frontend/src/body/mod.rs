@@ -1,0 +1,135 @@
+//! [`Body`]: what an answer carries, as hyper sends it.
+//!
+//! Invariants:
+//! 1. The length is always known beforehand, so every answer has a `Content-Length`.
+//! 2. A body either gives exactly its announced bytes or ends with an error, which makes hyper
+//!    abort the connection (HTTP/1.1) or the stream (HTTP/2): never a short success.
+//! 3. The bytes of a blob are passed on and never looked at, see [`file`].
+//!
+//! What a request carries is in [`incoming`].
+
+mod file;
+mod incoming;
+
+use bytes::Bytes;
+use floundr_engine::blob::BlobReader;
+use floundr_engine::fault::StorageError;
+use http_body::{Frame, SizeHint};
+use std::fmt;
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+pub(crate) use incoming::receive;
+pub use incoming::{BoxError, RequestBody, RequestBodyError};
+
+/// The body of an answer.
+pub struct Body {
+    remaining: u64,
+    content: Content,
+}
+
+/// How the bytes of an answer reach the client. The server puts it into a request's extensions;
+/// where it is missing, it is `Other`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// HTTP/1.1 on a plain socket: hyper hands a body's slices to `writev` untouched.
+    PlainHttp1,
+    /// TLS or HTTP/2, which copy and encrypt: the bytes are touched by this process.
+    #[default]
+    Other,
+}
+
+/// Why an answer could not be sent whole.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The store cannot give the bytes.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The store gave another number of bytes than it was asked for.
+    #[error("stored content gave {got} bytes at offset {offset}, not {expected}")]
+    Short {
+        /// Where it was read.
+        offset: u64,
+        /// Bytes asked for.
+        expected: u64,
+        /// Bytes given.
+        got: u64,
+    },
+}
+
+enum Content {
+    Memory(Bytes),
+    Frames(Box<dyn file::Frames>),
+}
+
+// === impl Body ===
+
+impl Body {
+    /// No bytes.
+    pub fn empty() -> Self {
+        Self::full(Bytes::new())
+    }
+
+    /// These bytes.
+    pub fn full(content: impl Into<Bytes>) -> Self {
+        let content = content.into();
+        Self {
+            remaining: content.len() as u64,
+            content: Content::Memory(content),
+        }
+    }
+
+    /// The bytes of `range` of a blob, read while they are sent. Memory: up to 512 KiB, and on
+    /// [`Transport::PlainHttp1`] none beside the page cache.
+    pub fn blob(blob: BlobReader, range: Range<u64>, transport: Transport) -> Self {
+        Self {
+            remaining: range.end.saturating_sub(range.start),
+            content: Content::Frames(file::frames(blob, range, transport)),
+        }
+    }
+
+    /// Bytes still to be sent.
+    pub fn remaining(&self) -> u64 {
+        self.remaining
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        if this.remaining == 0 {
+            return Poll::Ready(None);
+        }
+        let frame = match &mut this.content {
+            Content::Memory(content) => Ok(std::mem::take(content)),
+            Content::Frames(frames) => ready!(frames.poll_next(cx)),
+        };
+        if let Ok(frame) = &frame {
+            this.remaining -= frame.len() as u64;
+        }
+        Poll::Ready(Some(frame.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.remaining == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.remaining)
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body")
+            .field("remaining", &self.remaining)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,50 @@
+//! [`Context`]: what every handler may use.
+
+use crate::config::Config;
+use crate::metrics::Metrics;
+use floundr_engine::Engine;
+use std::sync::Arc;
+
+/// The open engine, the configuration and the metrics. Cheap to clone; every clone is the same.
+#[derive(Debug, Clone)]
+pub struct Context {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    engine: Engine,
+    config: Arc<Config>,
+    metrics: Arc<Metrics>,
+}
+
+// === impl Context ===
+
+impl Context {
+    /// A context over an open engine. `config` is expected to be valid, see [`Config::validate`].
+    pub fn new(engine: Engine, config: Config) -> Self {
+        let shared = Shared {
+            engine,
+            config: Arc::new(config),
+            metrics: Arc::new(Metrics::new()),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// The store.
+    pub fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    /// What was configured.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.shared.config
+    }
+
+    /// What was counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.shared.metrics
+    }
+}

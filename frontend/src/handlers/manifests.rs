@@ -1,0 +1,167 @@
+//! Manifests: pull, check, push, delete (end-3, end-7a, end-7b, end-9).
+//!
+//! 1. What was pushed is answered, byte for byte and with the media type it came with. `Accept` is
+//!    ignored: a digest has one content, and a client that cannot use it says so better than a 404.
+//! 2. Manifest, links and tags are stored by one engine call, all or nothing.
+
+use super::conditions::{self, Wanted};
+use crate::body::Body;
+use crate::config;
+use crate::context::Context;
+use crate::error::{ApiError, ErrorCode};
+use crate::oci::media_type::Kind;
+use crate::oci::{self, Parsed};
+use crate::range::Selection;
+use crate::request::{self, Incoming};
+use crate::response::{self, Entity};
+use bytes::Bytes;
+use floundr_engine::Repository;
+use floundr_engine::digest::Algorithm;
+use floundr_engine::name::{Reference, Tag};
+use floundr_engine::repository::{Missing, Naming, PutManifest};
+use http::request::Parts;
+use http::{Response, header};
+
+/// Where a pushed manifest goes.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// The repository.
+    pub(super) repository: Repository,
+    /// The tag to set or the digest it must have.
+    pub(super) reference: Reference,
+    /// More tags to set, from `?tag=`.
+    pub(super) tags: Vec<Tag>,
+}
+
+/// `GET`: the bytes as they were pushed.
+pub(super) async fn get(
+    repository: &Repository,
+    reference: &Reference,
+    parts: &Parts,
+) -> Result<Response<Body>, ApiError> {
+    let manifest = repository.manifest(reference).await?;
+    let size = manifest.content.len() as u64;
+    let entity = Entity {
+        digest: manifest.digest,
+        size,
+        media_type: Some(&manifest.media_type),
+    };
+    Ok(
+        match conditions::wanted(&parts.headers, &manifest.digest, size)? {
+            Wanted::NotModified => entity.not_modified(),
+            Wanted::Content(Selection::Part(part)) => {
+                let within = |offset: u64| {
+                    usize::try_from(offset).expect("a range of bytes in memory fits usize")
+                };
+                let bytes = manifest.content.slice(within(part.start)..within(part.end));
+                entity.part(&part, Body::full(bytes))
+            }
+            Wanted::Content(Selection::Whole | Selection::Unsatisfiable) => {
+                entity.whole(Body::full(manifest.content.clone()))
+            }
+        },
+    )
+}
+
+/// `HEAD`: that it is there, its digest, type and length.
+pub(super) async fn head(
+    repository: &Repository,
+    reference: &Reference,
+    parts: &Parts,
+) -> Result<Response<Body>, ApiError> {
+    let stat = repository.stat_manifest(reference).await?;
+    let entity = Entity {
+        digest: stat.digest,
+        size: stat.size,
+        media_type: Some(&stat.media_type),
+    };
+    if conditions::is_not_modified(&parts.headers, &stat.digest)? {
+        return Ok(entity.not_modified());
+    }
+    Ok(entity.head())
+}
+
+/// `PUT`: stores it and sets its tags, if the conditions on the tags hold.
+pub(super) async fn put<B: Incoming>(
+    context: &Context,
+    target: Target,
+    head: &Parts,
+    body: &mut B,
+) -> Result<Response<Body>, ApiError> {
+    let limits = oci::Limits {
+        bytes: context.config().limits.manifest_bytes,
+        ..oci::Limits::default()
+    };
+    let bytes = request::collect_manifest(&head.headers, body, limits.bytes).await?;
+    let parsed = oci::parse(&bytes, content_type(head)?, &limits)?;
+    let subject = parsed.links.subject;
+    let put = request_of(context, &target, head, bytes, parsed);
+    let stored = target.repository.put_manifest(put).await?;
+    let name = target.repository.name();
+    Ok(response::manifest_created(
+        name,
+        &stored.digest,
+        subject.as_ref(),
+        &target.tags,
+    ))
+}
+
+/// `DELETE`: by tag only the tag, by digest the manifest with all its tags.
+pub(super) async fn delete(
+    repository: &Repository,
+    reference: &Reference,
+) -> Result<Response<Body>, ApiError> {
+    match reference {
+        Reference::Tag(tag) => repository.delete_tag(tag).await?,
+        Reference::Digest(digest) => repository.delete_manifest(digest).await?,
+    }
+    Ok(response::deleted())
+}
+
+/// `Content-Type`, which must be text when it is there.
+fn content_type(parts: &Parts) -> Result<Option<&str>, ApiError> {
+    let value = parts.headers.get(header::CONTENT_TYPE);
+    value
+        .map(|value| {
+            value
+                .to_str()
+                .map_err(|error| ApiError::from_error(ErrorCode::ManifestInvalid, error))
+        })
+        .transpose()
+}
+
+fn request_of(
+    context: &Context,
+    target: &Target,
+    head: &Parts,
+    bytes: Bytes,
+    parsed: Parsed,
+) -> PutManifest {
+    let mut tags = target.tags.clone();
+    let naming = match &target.reference {
+        Reference::Digest(digest) => Naming::Claimed(*digest),
+        Reference::Tag(tag) => {
+            tags.push(tag.clone());
+            Naming::Computed(Algorithm::Sha256)
+        }
+    };
+    tags.sort_unstable();
+    tags.dedup();
+    let config = context.config();
+    // What an unknown type means by its descriptors is not known: nothing is demanded of them.
+    let is_known = parsed.kind != Kind::Unknown;
+    let missing = |setting| match setting {
+        config::Missing::Refuse if is_known => Missing::Refuse,
+        config::Missing::Refuse | config::Missing::Accept => Missing::Accept,
+    };
+    PutManifest {
+        content: bytes,
+        media_type: parsed.media_type,
+        links: parsed.links,
+        naming,
+        tags,
+        condition: request::tag_condition(&head.headers),
+        missing_blobs: missing(config.missing_blobs),
+        missing_children: missing(config.missing_children),
+    }
+}

@@ -1,0 +1,116 @@
+//! From a [`Route`] to its handler. Handlers are thin: parse, one engine call, one response.
+//!
+//! 1. Handlers do not call one another.
+//! 2. Every answer says `Docker-Distribution-Api-Version`, refusals too; a pull with `?ns=` hears
+//!    it back as `OCI-Namespace`.
+//! 3. A handler takes the body only where the endpoint has one; what it leaves is the pipeline's.
+
+mod base;
+mod blobs;
+mod catalog;
+mod conditions;
+mod manifests;
+mod referrers;
+mod tags;
+mod uploads;
+
+use crate::body::Body;
+use crate::context::Context;
+use crate::error::ApiError;
+use crate::request::Incoming;
+use crate::response::{API_VERSION, OCI_NAMESPACE};
+use crate::route::{Action, Route, Scope};
+use http::header::HeaderValue;
+use http::request::Parts;
+use http::{Request, Response};
+
+/// Answers a request whose route is known.
+///
+/// # Errors
+/// [`ApiError`]: the refusal.
+///
+/// # Cancel safety
+/// As of the engine's call behind it. What an upload had delivered is kept.
+pub(crate) async fn dispatch<B: Incoming>(
+    context: &Context,
+    route: Route,
+    request: Request<B>,
+) -> Result<Response<Body>, ApiError> {
+    const VERSION: HeaderValue = HeaderValue::from_static("registry/2.0");
+    let (parts, body) = request.into_parts();
+    let namespace = namespace(&route, &parts);
+    let mut response = match answer(context, route, &parts, body).await {
+        Ok(response) => response,
+        Err(error) => return Err(error.with_header(API_VERSION, VERSION)),
+    };
+    let headers = response.headers_mut();
+    headers.insert(API_VERSION, VERSION);
+    if let Some(namespace) = namespace {
+        headers.insert(OCI_NAMESPACE, namespace);
+    }
+    Ok(response)
+}
+
+async fn answer<B: Incoming>(
+    context: &Context,
+    route: Route,
+    parts: &Parts,
+    mut body: B,
+) -> Result<Response<Body>, ApiError> {
+    let engine = context.engine();
+    match route {
+        Route::Base => Ok(base::base()),
+        Route::Health => Ok(base::health()),
+        Route::Ready => base::ready(context).await,
+        Route::Metrics => Ok(base::metrics(context)),
+        Route::Catalog(page) => catalog::list(context, &page).await,
+        Route::BlobGet(name, digest) => blobs::get(&engine.repository(&name), &digest, parts).await,
+        Route::BlobHead(name, digest) => {
+            blobs::head(&engine.repository(&name), &digest, parts).await
+        }
+        Route::BlobDelete(name, digest) => blobs::delete(&engine.repository(&name), &digest).await,
+        Route::UploadStart(name, start) => {
+            uploads::start(context, &engine.repository(&name), start, parts, &mut body).await
+        }
+        Route::UploadStatus(name, id) => uploads::status(&engine.repository(&name), &id).await,
+        Route::UploadChunk(name, id) => {
+            uploads::chunk(&engine.repository(&name), &id, parts, &mut body).await
+        }
+        Route::UploadFinish(name, id, digest) => {
+            let repository = engine.repository(&name);
+            uploads::finish(&repository, &id, &digest, parts, &mut body).await
+        }
+        Route::UploadCancel(name, id) => uploads::cancel(&engine.repository(&name), &id).await,
+        Route::ManifestGet(name, reference) => {
+            manifests::get(&engine.repository(&name), &reference, parts).await
+        }
+        Route::ManifestHead(name, reference) => {
+            manifests::head(&engine.repository(&name), &reference, parts).await
+        }
+        Route::ManifestPut(name, reference, tags) => {
+            let target = manifests::Target {
+                repository: engine.repository(&name),
+                reference,
+                tags,
+            };
+            manifests::put(context, target, parts, &mut body).await
+        }
+        Route::ManifestDelete(name, reference) => {
+            manifests::delete(&engine.repository(&name), &reference).await
+        }
+        Route::TagsList(name, page) => tags::list(context, &engine.repository(&name), &page).await,
+        Route::Referrers(name, query) => {
+            referrers::list(context, &engine.repository(&name), query).await
+        }
+    }
+}
+
+/// The value of `?ns=` of a pull, when it can be a header.
+fn namespace(route: &Route, parts: &Parts) -> Option<HeaderValue> {
+    if !matches!(route.scope(), Scope::Repository(_, Action::Pull)) {
+        return None;
+    }
+    let query = parts.uri.query()?;
+    let (_, namespace) = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "ns")?;
+    HeaderValue::try_from(&*namespace).ok()
+}

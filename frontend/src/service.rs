@@ -1,0 +1,243 @@
+//! The pipeline that every request passes, on one screen: [`Registry::handle`].
+//!
+//! Invariants:
+//! 1. Every request gets an answer with an `X-Request-Id`, whatever its handler does: a panic
+//!    becomes a 500.
+//! 2. Errors go out in the form of the specification; what caused them goes only to the log.
+//! 3. A client that is still sending when the answer is decided gets to read that answer: the rest
+//!    is read and thrown away, or the connection is closed without a reset.
+//!
+//! Sockets are in `server`; the same pipeline serves inside another server, see
+//! `examples/mount_in_axum.rs`.
+
+use crate::body::{self, Body, BoxError, RequestBody};
+use crate::config::Config;
+use crate::context::Context;
+use crate::error::{ApiError, ErrorCode};
+use crate::handlers;
+use crate::log::{Answer, Entry};
+use crate::metrics::Metrics;
+use crate::route::Route;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, Method, Request, Response, Version};
+use std::convert::Infallible;
+use std::error::Error as _;
+use std::future::Future;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The registry as a service: an HTTP request in, an HTTP response out. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Registry<H = Context> {
+    config: Arc<Config>,
+    metrics: Arc<Metrics>,
+    handler: H,
+}
+
+/// What answers a request whose route is known. [`Context`] is the one that serves a registry.
+pub trait Handler: Clone + Send + Sync + 'static {
+    /// The answer. The request's extensions hold a [`Peer`] and a [`crate::Transport`] when it came
+    /// through a [`crate::Server`].
+    fn answer(
+        &self,
+        route: Route,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<Body>, ApiError>> + Send;
+}
+
+/// The address a request came from, among its extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
+// === impl Registry ===
+
+impl Registry {
+    /// A registry over `context`.
+    pub fn new(context: Context) -> Self {
+        let (config, metrics) = (Arc::clone(context.config()), Arc::clone(context.metrics()));
+        Self::with_handler(config, metrics, context)
+    }
+}
+
+impl<H: Handler> Registry<H> {
+    /// The pipeline in front of a handler of one's own.
+    pub fn with_handler(config: Arc<Config>, metrics: Arc<Metrics>, handler: H) -> Self {
+        Self {
+            config,
+            metrics,
+            handler,
+        }
+    }
+
+    /// Answers one request.
+    ///
+    /// # Cancel safety
+    /// A cancelled request is logged as given up. What its handler had made durable stays.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<Answer>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let (request, body) = request.into_parts();
+        let (body, mut leftover) = body::receive(body, self.config.timeouts.body);
+        let id = request_id(&request.headers);
+        let mut entry = Entry::new(&self.metrics, &request, id, leftover.counter());
+        let expects = request.headers.contains_key(EXPECT);
+        let (is_head, version) = (request.method == Method::HEAD, request.version);
+
+        let outcome = self.answer(&mut entry, request, body).await;
+
+        let mut response = outcome.unwrap_or_else(|error| refusal(&error, is_head, &entry));
+        let limits = (
+            self.config.limits.discard_bytes,
+            self.config.timeouts.discard,
+        );
+        let keeps_going = leftover.discard(limits.0, limits.1, expects).await;
+        if !keeps_going && version < Version::HTTP_2 {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID.clone(), entry.id().clone());
+        let (head, body) = response.into_parts();
+        let body = entry.answer(head.status, body);
+        Response::from_parts(head, body)
+    }
+
+    /// Route, identity and authorization (which come with the accounts), handler.
+    async fn answer(
+        &self,
+        entry: &mut Entry,
+        request: Parts,
+        body: RequestBody,
+    ) -> Result<Response<Body>, ApiError> {
+        let uri = &request.uri;
+        let route = Route::parse(&request.method, uri.path(), uri.query())?;
+        entry.set_route(route.label());
+        let request = Request::from_parts(request, body);
+        // A handler that panics leaves nothing half-made behind: what it changes, it changes in
+        // the engine's transactions.
+        AssertUnwindSafe(self.handler.answer(route, request))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|panic| Err(panicked(panic.as_ref(), entry)))
+    }
+
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+}
+
+impl<H, B> hyper::service::Service<Request<B>> for Registry<H>
+where
+    H: Handler,
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<Answer>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Answer>, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<B>) -> Self::Future {
+        let registry = self.clone();
+        Box::pin(async move { Ok(registry.handle(request).await) })
+    }
+}
+
+impl Handler for Context {
+    async fn answer(
+        &self,
+        route: Route,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Body>, ApiError> {
+        handlers::dispatch(self, route, request).await
+    }
+}
+
+/// The id a client or a proxy gave, if it is fit for a log, else one that is unique.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    let is_sane = |id: &&HeaderValue| {
+        let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+        (1..=64).contains(&id.len()) && id.as_bytes().iter().all(fits)
+    };
+    if let Some(id) = headers.get(&X_REQUEST_ID).filter(is_sane) {
+        return id.clone();
+    }
+    // A keyed hash of a counter: nobody can guess it, and two processes do not give the same ones.
+    let id = KEYS.hash_one(NUMBER.fetch_add(1, Ordering::Relaxed));
+    HeaderValue::try_from(format!("{id:016x}")).expect("hex digits are a header value")
+}
+
+/// The answer that tells `error`; what caused a fault of this machine goes to the log.
+fn refusal(error: &ApiError, is_head: bool, entry: &Entry) -> Response<Body> {
+    let status = error.status();
+    if status.is_server_error() {
+        let id = entry.id().to_str().unwrap_or_default();
+        let cause = error.source().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(request_id = id, %error, cause, "a request failed");
+    }
+    let json = Bytes::from(error.to_json());
+    let length = HeaderValue::from(json.len());
+    let body = if is_head {
+        Body::empty()
+    } else {
+        Body::full(json)
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(http::header::CONTENT_LENGTH, length);
+    error.extend_headers(headers);
+    response
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send), entry: &Entry) -> ApiError {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    let id = entry.id().to_str().unwrap_or_default();
+    tracing::error!(request_id = id, panic = text, "a handler panicked");
+    ApiError::new(
+        ErrorCode::Internal,
+        "internal error; the server's log says more",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id_for(given: &'static str) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(&X_REQUEST_ID, HeaderValue::from_static(given));
+        request_id(&headers).to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_sane_request_id_is_kept_and_any_other_replaced() {
+        assert_eq!(id_for("trace-1_2.3"), "trace-1_2.3");
+        for bad in ["", "a b", "a\"b", "a=b"] {
+            let id = id_for(bad);
+            assert_eq!(id.len(), 16, "{id}");
+            assert_ne!(id, id_for(bad));
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Blobs as a client sees them: pull, ranges, conditions, delete.
+
+use super::registry::{TestRegistry, sha256, sha512};
+
+const CONTENT: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+async fn with_blob() -> (TestRegistry, String, String) {
+    let registry = TestRegistry::start().await;
+    let digest = registry.push_blob("a/b", CONTENT).await.to_string();
+    (registry, format!("/v2/a/b/blobs/{digest}"), digest)
+}
+
+#[tokio::test]
+async fn a_blob_is_answered_whole_with_everything_head_tells() {
+    let (registry, path, digest) = with_blob().await;
+    for request in ["GET", "HEAD"] {
+        let answer = registry
+            .call(&format!("{request} {path}"), &[], "")
+            .await
+            .expect(200);
+        let answer = answer
+            .has("content-length", "36")
+            .has("content-type", "application/octet-stream")
+            .has("docker-content-digest", digest.as_str())
+            .has("etag", format!("\"{digest}\"").as_str())
+            .has("accept-ranges", "bytes")
+            .has("docker-distribution-api-version", "registry/2.0");
+        let expected = if request == "GET" { CONTENT } else { "" };
+        assert_eq!(answer.body, expected);
+    }
+}
+
+#[tokio::test]
+async fn ranges_are_answered_with_206_416_or_the_whole() {
+    let (registry, path, _) = with_blob().await;
+    for (range, status, body, content_range) in [
+        ("bytes=10-12", 206, "abc", Some("bytes 10-12/36")),
+        ("bytes=33-", 206, "xyz", Some("bytes 33-35/36")),
+        ("bytes=-2", 206, "yz", Some("bytes 34-35/36")),
+        ("bytes=0-", 206, CONTENT, Some("bytes 0-35/36")),
+        ("bytes=30-99", 206, "uvwxyz", Some("bytes 30-35/36")),
+        ("bytes=0-1,3-4", 200, CONTENT, None),
+        ("nonsense", 200, CONTENT, None),
+    ] {
+        let answer = registry
+            .call(&format!("GET {path}"), &[("range", range)], "")
+            .await;
+        let answer = answer.expect(status).has("content-range", content_range);
+        assert_eq!(
+            answer.header("content-length"),
+            body.len().to_string(),
+            "{range}"
+        );
+        assert_eq!(answer.body, body, "{range}");
+    }
+    for range in ["bytes=36-", "bytes=40-50", "bytes=5-0", "bytes=-0"] {
+        let answer = registry
+            .call(&format!("GET {path}"), &[("range", range)], "")
+            .await;
+        answer
+            .refused(416, "SIZE_INVALID")
+            .has("content-range", "bytes */36");
+    }
+}
+
+#[tokio::test]
+async fn if_range_lets_a_range_count_only_for_the_same_content() {
+    let (registry, path, digest) = with_blob().await;
+    let same = format!("\"{digest}\"");
+    for (if_range, status) in [
+        (same.as_str(), 206),
+        ("\"other\"", 200),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 200),
+    ] {
+        let headers = [("range", "bytes=0-1"), ("if-range", if_range)];
+        registry
+            .call(&format!("GET {path}"), &headers, "")
+            .await
+            .expect(status);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_has_the_content_is_told_so() {
+    let (registry, path, digest) = with_blob().await;
+    let same = format!("\"x\", \"{digest}\"");
+    for request in ["GET", "HEAD"] {
+        let request = format!("{request} {path}");
+        let answer = registry
+            .call(&request, &[("if-none-match", &same)], "")
+            .await
+            .expect(304);
+        assert!(
+            answer
+                .has("docker-content-digest", digest.as_str())
+                .body
+                .is_empty()
+        );
+        registry
+            .call(&request, &[("if-none-match", "*")], "")
+            .await
+            .expect(304);
+        registry
+            .call(&request, &[("if-none-match", "\"x\"")], "")
+            .await
+            .expect(200);
+        registry
+            .call(&request, &[("if-match", "\"x\"")], "")
+            .await
+            .expect(412);
+        registry
+            .call(&request, &[("if-match", &same)], "")
+            .await
+            .expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_blob_is_gone_here_at_once_and_stays_elsewhere() {
+    let (registry, path, digest) = with_blob().await;
+    registry.push_blob("c", CONTENT).await;
+    let other = format!("/v2/c/blobs/{digest}");
+    registry
+        .delete(&path)
+        .await
+        .expect(202)
+        .has("content-length", "0");
+    registry.get(&path).await.refused(404, "BLOB_UNKNOWN");
+    assert!(registry.head(&path).await.expect(404).body.is_empty());
+    registry.delete(&path).await.refused(404, "BLOB_UNKNOWN");
+    assert_eq!(registry.get(&other).await.expect(200).body, CONTENT);
+    registry.push_blob("a/b", CONTENT).await;
+    registry.get(&path).await.expect(200);
+    registry.audit().await;
+}
+
+#[tokio::test]
+async fn a_blob_is_visible_only_where_it_is_held() {
+    let (registry, _, digest) = with_blob().await;
+    registry
+        .get(&format!("/v2/other/blobs/{digest}"))
+        .await
+        .refused(404, "BLOB_UNKNOWN");
+    let absent = sha256(b"absent");
+    registry
+        .get(&format!("/v2/a/b/blobs/{absent}"))
+        .await
+        .refused(404, "BLOB_UNKNOWN");
+}
+
+#[tokio::test]
+async fn sha512_works_throughout() {
+    let registry = TestRegistry::start().await;
+    let digest = sha512(CONTENT.as_bytes());
+    let request = format!("POST /v2/a/blobs/uploads/?digest={digest}");
+    let answer = registry.call(&request, &[], CONTENT).await.expect(201);
+    let location = answer.header("location").to_owned();
+    assert_eq!(location, format!("/v2/a/blobs/{digest}"));
+    let answer = registry.get(&location).await.expect(200);
+    let text = digest.to_string();
+    assert_eq!(
+        answer.has("docker-content-digest", text.as_str()).body,
+        CONTENT
+    );
+    registry.delete(&location).await.expect(202);
+    registry.get(&location).await.expect(404);
+}
+
+#[tokio::test]
+async fn large_blobs_are_ranged_like_small_ones() {
+    let registry = TestRegistry::start().await;
+    let content: Vec<u8> = (0..3_000_000_u32)
+        .map(|n| n.to_le_bytes()[n as usize % 4])
+        .collect();
+    let digest = registry.push_blob("a", content.clone()).await;
+    let path = format!("/v2/a/blobs/{digest}");
+    assert_eq!(registry.get(&path).await.expect(200).body, content);
+    for (first, last) in [
+        (0, 0),
+        (1_048_575, 1_048_577),
+        (999_999, 2_500_000),
+        (2_999_999, 9_000_000),
+    ] {
+        let range = format!("bytes={first}-{last}");
+        let answer = registry
+            .call(&format!("GET {path}"), &[("range", &range)], "")
+            .await;
+        let end = content.len().min(last + 1);
+        assert_eq!(answer.expect(206).body, content[first..end], "{range}");
+    }
+}

@@ -1,0 +1,30 @@
+//! Every integration test of this crate, one binary for one link.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do; the linter knows only the tests themselves"
+)]
+
+mod registry; // a registry over a store in memory, and what a client sees of it
+mod support; // a server with a handler that does as it is told, raw clients
+
+// The transport half: what happens around a handler.
+mod connections; // protocols, slow and silent clients, floods, early answers
+mod drain; // stopping while requests are in flight
+mod pipeline; // request ids, access log, metrics, panics, body timeouts
+mod tls; // certificates, ALPN, reload
+
+// The OCI half: what the endpoints answer, over a real store.
+mod bad_input; // everything a client can get wrong, and that it leaves no trace
+mod blobs; // pull, ranges, conditions, delete
+mod clients_login; // one test per line of what clients demand, by subject
+mod clients_pull;
+mod clients_referrers;
+mod clients_upload;
+mod listings; // tags, catalog: pages and links
+mod manifests; // push, pull, tags, conditions, delete
+mod over_a_socket; // answers without bodies, as bytes of HTTP/1.1
+mod pains; // where users of other registries hurt
+mod referrers; // filter, pages, the fallback tag
+mod uploads; // chunks, status, cancel, mount, algorithms
