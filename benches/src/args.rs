@@ -1,0 +1,190 @@
+//! The command line. Parsing only: nothing here opens a file or a socket.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use floundr_benches::endpoint::Endpoint;
+use floundr_benches::registry::Mode;
+use floundr_benches::units::{parse_seconds, parse_size};
+
+/// Measures any OCI registry over HTTP/1.1, and compares several in one run.
+#[derive(Debug, Parser)]
+#[command(name = "floundr-bench", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Threads of the load generator; one for each core when not given.
+    #[arg(long, global = true)]
+    pub(crate) threads: Option<usize>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Push large blobs.
+    Push(PushArguments),
+    /// Pull one large blob, which is pushed first.
+    Pull(PullArguments),
+    /// Push many small blobs.
+    SmallPush(SmallPushArguments),
+    /// Read a manifest by its tag, which is pushed first.
+    ManifestGet(ManifestGetArguments),
+    /// Start several registries and compare them.
+    Compare(CompareArguments),
+}
+
+/// What every single load needs.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Address of the registry, such as `http://127.0.0.1:8080`.
+    #[arg(long)]
+    pub(crate) url: Endpoint,
+    /// Repository to push to and pull from.
+    #[arg(long, default_value = "bench/load")]
+    pub(crate) repository: String,
+    /// Process id of the server, to measure its processor time and memory; may be repeated.
+    #[arg(long)]
+    pub(crate) pid: Vec<u32>,
+    /// How many times to measure.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) rounds: u32,
+    /// Longest a preparation or measurement may take, in seconds.
+    #[arg(long, value_parser = parse_seconds, default_value = "600")]
+    pub(crate) limit: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PushArguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Bytes of each blob.
+    #[arg(long, value_parser = parse_size, default_value = "1GiB")]
+    pub(crate) size: u64,
+    /// How many blobs at once.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) streams: u64,
+    /// The requests by which a blob is pushed.
+    #[arg(long, value_enum, default_value_t = ModeName::Monolithic)]
+    pub(crate) mode: ModeName,
+    /// Bytes of each chunk in chunked mode.
+    #[arg(long, value_parser = parse_size, default_value = "16MiB")]
+    pub(crate) chunk: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ModeName {
+    /// POST, then PUT with the content.
+    Monolithic,
+    /// POST, one PATCH with chunked transfer encoding, PUT.
+    Streamed,
+    /// POST, a PATCH with Content-Range for each chunk, PUT.
+    Chunked,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PullArguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Bytes of the blob.
+    #[arg(long, value_parser = parse_size, default_value = "1GiB")]
+    pub(crate) size: u64,
+    /// How many connections pull it at once.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) streams: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SmallPushArguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Bytes of each blob.
+    #[arg(long, value_parser = parse_size, default_value = "10KiB")]
+    pub(crate) size: u64,
+    /// How many connections push at once.
+    #[arg(long, default_value_t = 32)]
+    pub(crate) clients: u64,
+    /// How many blobs of all clients together.
+    #[arg(long, default_value_t = 4096, conflicts_with = "seconds")]
+    pub(crate) count: u64,
+    /// For how long, instead of a count.
+    #[arg(long, value_parser = parse_seconds)]
+    pub(crate) seconds: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManifestGetArguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// How many connections read at once.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) clients: u64,
+    /// For how long.
+    #[arg(long, value_parser = parse_seconds, default_value = "5")]
+    pub(crate) seconds: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompareArguments {
+    /// The file that says how each registry is started.
+    pub(crate) file: PathBuf,
+    /// Rounds; each measures every row of every registry once.
+    #[arg(long, default_value_t = 3)]
+    pub(crate) rounds: u32,
+    /// Factor for all sizes, counts and times.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) scale: f64,
+    /// Folder for the registries' data: on a disk, or `/dev/shm` for a RAM disk.
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    pub(crate) dir: PathBuf,
+    /// Only these registries, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Only these rows, separated by commas; a wrong name lists all.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) rows: Vec<String>,
+    /// Also write the table to this file.
+    #[arg(long)]
+    pub(crate) markdown: Option<PathBuf>,
+    /// Write every measurement to this file instead of behind the table.
+    #[arg(long)]
+    pub(crate) csv: Option<PathBuf>,
+    /// Longest a preparation or measurement may take, in seconds.
+    #[arg(long, value_parser = parse_seconds, default_value = "300")]
+    pub(crate) limit: Duration,
+}
+
+// === impl PushArguments ===
+
+impl PushArguments {
+    /// The mode with its chunk size.
+    pub(crate) fn mode(&self) -> Mode {
+        match self.mode {
+            ModeName::Monolithic => Mode::Monolithic,
+            ModeName::Streamed => Mode::Streamed,
+            ModeName::Chunked => Mode::Chunked(self.chunk),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn chunked_pushes_take_their_chunk_size() {
+        let line = "floundr-bench push --url http://x:1 --mode chunked --chunk 1MiB --threads 1";
+        let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+        let Command::Push(push) = arguments.command else {
+            panic!("not a push")
+        };
+        assert_eq!(push.mode(), Mode::Chunked(1 << 20));
+        assert_eq!(arguments.threads, Some(1));
+    }
+}

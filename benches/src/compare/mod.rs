@@ -1,0 +1,214 @@
+//! Several registries, measured in turn within one run.
+//!
+//! 1. For every measurement a registry is started on an empty folder, and stopped and its folder deleted before
+//!    the next: one server runs at a time, none profits from what another row left, and the disk holds
+//!    one row's data at most.
+//! 2. Rounds are outermost, registries innermost, and their order turns by one each round, so a disk that slows
+//!    down hits all of them alike.
+//! 3. Between preparation and clock the file system is synced: nobody pays for the data of the one before.
+
+pub mod file;
+pub mod report;
+pub mod rows;
+pub mod server;
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::compare::file::Contender;
+use crate::compare::report::{Figures, Measurement};
+use crate::compare::rows::Row;
+use crate::compare::server::Server;
+use crate::content::Source;
+use crate::load::Target;
+use crate::units::figure;
+
+/// How to compare.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How often each row of each registry is measured.
+    pub rounds: u32,
+    /// Folder in which the registries' data is kept while they run.
+    pub dir: PathBuf,
+    /// The longest a preparation or measurement may take.
+    pub limit: Duration,
+}
+
+/// The measurements of a comparison, and how to read them.
+#[derive(Debug)]
+pub struct Comparison {
+    /// The rows measured.
+    pub rows: Vec<Row>,
+    /// The registries measured, in the order of the columns.
+    pub registries: Vec<String>,
+    /// The registries left out because their program is not installed.
+    pub left_out: Vec<String>,
+    /// All measurements, in the order they were made.
+    pub measurements: Vec<Measurement>,
+}
+
+// === impl Comparison ===
+
+impl Comparison {
+    /// The table in Markdown, with what was left out and what failed below it.
+    pub fn markdown(&self) -> String {
+        let table = report::table(&self.rows, &self.registries, &self.measurements);
+        let mut text = table.markdown();
+        for name in &self.left_out {
+            text.extend(["\nNot installed: ", name, ".\n"]);
+        }
+        for one in &self.measurements {
+            let Err(error) = &one.result else { continue };
+            let (registry, row) = (&one.registry, one.row);
+            text.push_str(&["\nFailed: ", registry, ", ", row, ": ", error, "\n"].concat());
+        }
+        text
+    }
+
+    /// Every measurement, one a line.
+    pub fn csv(&self) -> String {
+        report::csv(&self.measurements)
+    }
+
+    /// How many measurements failed.
+    pub fn failures(&self) -> usize {
+        self.measurements
+            .iter()
+            .filter(|one| one.result.is_err())
+            .count()
+    }
+}
+
+/// Measures every row of every contender in interleaved rounds. A measurement that fails is recorded as
+/// failed and the comparison goes on.
+///
+/// # Errors
+/// When a contender that is not optional is not installed, none is, or there is no randomness.
+///
+/// # Cancel safety
+/// Dropping the future stops the running registry and deletes its folder.
+pub async fn compare(
+    contenders: Vec<Contender>,
+    rows: Vec<Row>,
+    options: &Options,
+) -> Result<Comparison> {
+    let (contenders, left_out) = installed(contenders)?;
+    let registries = contenders
+        .iter()
+        .map(|contender| contender.name.clone())
+        .collect();
+    let mut source = Source::new()?;
+    let mut measurements = Vec::new();
+    for round in 1..=options.rounds {
+        for row in &rows {
+            for contender in turned(&contenders, round) {
+                let result = measure(contender, row, options, &mut source).await;
+                let result = result.map_err(|error| format!("{error:#}"));
+                let registry = contender.name.clone();
+                let one = Measurement {
+                    row: row.id,
+                    registry,
+                    round,
+                    result,
+                };
+                progress(&described(&one, options.rounds));
+                measurements.push(one);
+            }
+        }
+    }
+    Ok(Comparison {
+        rows,
+        registries,
+        left_out,
+        measurements,
+    })
+}
+
+/// Writes a line to standard error; a closed one is no reason to lose the measurements.
+pub(crate) fn progress(text: &str) {
+    writeln!(std::io::stderr(), "{text}").ok();
+}
+
+async fn measure(
+    contender: &Contender,
+    row: &Row,
+    options: &Options,
+    source: &mut Source,
+) -> Result<Figures> {
+    let server = Server::start(contender, &options.dir).await?;
+    let target = Target {
+        endpoint: server.endpoint().clone(),
+        repository: "bench/compare".to_owned(),
+        pids: vec![server.pid()],
+        limit: options.limit,
+    };
+    let measured = async {
+        let ready = row.load.prepare(&target, source).await?;
+        settle(&target, &options.dir).await?;
+        ready.run(&target, source).await
+    };
+    let outcome = measured.await.map_err(|error| server.explain(&error))?;
+    Ok(Figures::of(&outcome))
+}
+
+/// Waits until what earlier measurements left to write is written.
+async fn settle(target: &Target, dir: &Path) -> Result<()> {
+    let folder = File::open(dir).with_context(|| format!("cannot open {}", dir.display()))?;
+    let synced = tokio::task::spawn_blocking(move || rustix::fs::syncfs(&folder));
+    target
+        .within("syncing the file system", async {
+            Ok(synced.await.context("a job panicked")??)
+        })
+        .await
+}
+
+fn installed(contenders: Vec<Contender>) -> Result<(Vec<Contender>, Vec<String>)> {
+    let (there, missing): (Vec<_>, Vec<_>) = contenders
+        .into_iter()
+        .partition(|contender| contender.program().is_some());
+    let mut left_out = Vec::new();
+    for contender in missing {
+        let program = contender.command.first().map_or("", String::as_str);
+        ensure!(
+            contender.optional,
+            "{} is not installed: no program {program:?}",
+            contender.name
+        );
+        progress(&format!(
+            "{} is left out: no program {program:?}",
+            contender.name
+        ));
+        left_out.push(contender.name);
+    }
+    ensure!(!there.is_empty(), "none of the registries is installed");
+    Ok((there, left_out))
+}
+
+/// All contenders, beginning with another one each round.
+fn turned(contenders: &[Contender], round: u32) -> impl Iterator<Item = &Contender> {
+    let skip = usize::try_from(round - 1).unwrap_or(0) % contenders.len();
+    contenders.iter().cycle().skip(skip).take(contenders.len())
+}
+
+fn described(one: &Measurement, rounds: u32) -> String {
+    let Measurement {
+        row,
+        registry,
+        round,
+        result,
+    } = one;
+    let result = match result {
+        Ok(figures) => format!(
+            "{} MB/s, {} /s, p99 {} ms",
+            figure(figures.megabytes_per_second),
+            figure(figures.operations_per_second),
+            figure(figures.p99)
+        ),
+        Err(error) => format!("failed: {error}"),
+    };
+    format!("round {round}/{rounds} {row} {registry}: {result}")
+}

@@ -1,0 +1,307 @@
+//! Measurements of a comparison, as one table with medians and spread, and as CSV with every measurement.
+//!
+//! 1. A measurement that failed is shown as failed, with its error below: it never vanishes from the medians
+//!    unseen.
+//! 2. The ratio is the first registry's median to the best of the others, above 1 when the first is better,
+//!    for rates and costs alike.
+
+use crate::compare::rows::{Rate, Row};
+use crate::load::Outcome;
+use crate::stats::Summary;
+use crate::table::Table;
+use crate::units::{GIB, MIB, figure, float};
+
+/// One round of one row of one registry.
+#[derive(Debug)]
+pub struct Measurement {
+    /// The row's [`id`](Row::id).
+    pub row: &'static str,
+    /// The registry's name.
+    pub registry: String,
+    /// From 1 on.
+    pub round: u32,
+    /// The figures, or why there are none.
+    pub result: Result<Figures, String>,
+}
+
+/// What is kept of an outcome.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figures {
+    /// Seconds from the first request to the last answer.
+    pub seconds: f64,
+    /// Decimal megabytes of content a second.
+    pub megabytes_per_second: f64,
+    /// Operations a second.
+    pub operations_per_second: f64,
+    /// Median latency in milliseconds.
+    pub p50: f64,
+    /// 99th percentile of the latency in milliseconds.
+    pub p99: f64,
+    /// Processor seconds of the server.
+    pub server_cpu: f64,
+    /// The same for each GiB of content.
+    pub server_cpu_per_gib: f64,
+    /// Largest anonymous memory of the server, in MiB.
+    pub peak_anonymous: f64,
+    /// Processor seconds of the load generator.
+    pub client_cpu: f64,
+}
+
+/// A line of the table: which figure of which row.
+struct Line {
+    title: String,
+    row: Option<&'static str>,
+    figure: fn(&Figures) -> f64,
+    more_is_better: bool,
+}
+
+// === impl Figures ===
+
+impl Figures {
+    /// The figures of `outcome`; the server's are 0 when it was not watched.
+    pub fn of(outcome: &Outcome) -> Self {
+        let latencies = &outcome.tally.latencies;
+        let server = outcome.server;
+        let server_cpu = server.map_or(0.0, |usage| usage.cpu.as_secs_f64());
+        Self {
+            seconds: outcome.elapsed.as_secs_f64(),
+            megabytes_per_second: outcome.megabytes_per_second(),
+            operations_per_second: outcome.operations_per_second(),
+            p50: latencies.percentile(50.0),
+            p99: latencies.percentile(99.0),
+            server_cpu,
+            server_cpu_per_gib: server_cpu * float(GIB) / float(outcome.tally.bytes.max(1)),
+            peak_anonymous: server.map_or(0.0, |usage| float(usage.peak_anonymous) / float(MIB)),
+            client_cpu: outcome.client_cpu.as_secs_f64(),
+        }
+    }
+}
+
+/// The table: a line for each figure, a column for each registry with median and (smallest..largest).
+pub fn table(rows: &[Row], registries: &[String], measurements: &[Measurement]) -> Table {
+    let mut header = vec!["row".to_owned()];
+    header.extend(registries.iter().cloned());
+    if registries.len() > 1 {
+        header.push("first / best other".to_owned());
+    }
+    let mut table = Table::new(header);
+    for line in lines(rows) {
+        let summaries: Vec<_> = registries
+            .iter()
+            .map(|registry| summary(&line, registry, measurements))
+            .collect();
+        let mut cells = vec![line.title.clone()];
+        cells.extend(summaries.iter().map(|summary| cell(summary.as_ref())));
+        cells.extend(ratio(&summaries, line.more_is_better).map(|ratio| format!("{ratio:.2}")));
+        table.row(cells);
+    }
+    table
+}
+
+/// Every measurement, one a line.
+pub fn csv(measurements: &[Measurement]) -> String {
+    let mut table = Table::new([
+        "row",
+        "registry",
+        "round",
+        "seconds",
+        "mb_per_s",
+        "operations_per_s",
+        "p50_ms",
+        "p99_ms",
+        "server_cpu_s",
+        "server_peak_rss_anon_mib",
+        "client_cpu_s",
+        "error",
+    ]);
+    for one in measurements {
+        let mut cells = vec![
+            one.row.to_owned(),
+            one.registry.clone(),
+            one.round.to_string(),
+        ];
+        match &one.result {
+            Ok(figures) => cells.extend(raw(figures)),
+            Err(error) => {
+                cells.extend(std::iter::repeat_n(String::new(), 8));
+                cells.push(error.clone());
+            }
+        }
+        table.row(cells);
+    }
+    table.csv()
+}
+
+fn raw(figures: &Figures) -> impl Iterator<Item = String> {
+    [
+        figures.seconds,
+        figures.megabytes_per_second,
+        figures.operations_per_second,
+        figures.p50,
+        figures.p99,
+        figures.server_cpu,
+        figures.peak_anonymous,
+        figures.client_cpu,
+    ]
+    .into_iter()
+    .map(|value| format!("{value:.3}"))
+}
+
+fn lines(rows: &[Row]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for row in rows {
+        let mut add = |title, figure, more_is_better| {
+            lines.push(Line {
+                title,
+                row: Some(row.id),
+                figure,
+                more_is_better,
+            });
+        };
+        match row.rate {
+            Rate::Megabytes => {
+                add(
+                    row.title.to_owned(),
+                    |figures| figures.megabytes_per_second,
+                    true,
+                );
+                add(
+                    "- server CPU s/GiB".to_owned(),
+                    |figures| figures.server_cpu_per_gib,
+                    false,
+                );
+            }
+            Rate::Operations => {
+                add(
+                    row.title.to_owned(),
+                    |figures| figures.operations_per_second,
+                    true,
+                );
+                add("- p99, ms".to_owned(), |figures| figures.p99, false);
+            }
+        }
+    }
+    lines.push(Line {
+        title: "peak anonymous memory over all of these, MiB".to_owned(),
+        row: None,
+        figure: |figures| figures.peak_anonymous,
+        more_is_better: false,
+    });
+    lines
+}
+
+/// The line's summary for `registry`; `None` when it has a failure or no measurement. Over all rows, the
+/// figure of a round is the largest of its rows.
+fn summary(line: &Line, registry: &str, measurements: &[Measurement]) -> Option<Summary> {
+    let mine = measurements
+        .iter()
+        .filter(|one| one.registry == registry && line.row.is_none_or(|row| row == one.row));
+    let mut values: Vec<(u32, f64)> = Vec::new();
+    for one in mine {
+        let value = (line.figure)(one.result.as_ref().ok()?);
+        match values.iter_mut().find(|(round, _)| *round == one.round) {
+            Some((_, largest)) => *largest = largest.max(value),
+            None => values.push((one.round, value)),
+        }
+    }
+    let values: Vec<f64> = values.into_iter().map(|(_, value)| value).collect();
+    Summary::of(&values)
+}
+
+fn cell(summary: Option<&Summary>) -> String {
+    summary.map_or_else(
+        || "failed".to_owned(),
+        |Summary { median, min, max }| {
+            format!("{} ({}..{})", figure(*median), figure(*min), figure(*max))
+        },
+    )
+}
+
+fn ratio(summaries: &[Option<Summary>], more_is_better: bool) -> Option<f64> {
+    let (first, others) = summaries.split_first()?;
+    let first = first.as_ref()?.median;
+    let others = others.iter().flatten().map(|summary| summary.median);
+    let (ratio, better): (f64, f64) = if more_is_better {
+        let best = others.reduce(f64::max)?;
+        (first / best, best)
+    } else {
+        let best = others.reduce(f64::min)?;
+        (best / first, first)
+    };
+    (better > 0.0).then_some(ratio)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::rows::rows;
+
+    fn measured(registry: &str, round: u32, megabytes_per_second: f64) -> Measurement {
+        let figures = Figures {
+            seconds: 1.0,
+            megabytes_per_second,
+            operations_per_second: 1.0,
+            p50: 1.0,
+            p99: 2.0,
+            server_cpu: 0.5,
+            server_cpu_per_gib: 0.5,
+            peak_anonymous: megabytes_per_second / 10.0,
+            client_cpu: 0.1,
+        };
+        Measurement {
+            row: "push-1",
+            registry: registry.into(),
+            round,
+            result: Ok(figures),
+        }
+    }
+
+    fn sample() -> Vec<Measurement> {
+        vec![
+            measured("a", 1, 300.0),
+            measured("b", 1, 150.0),
+            measured("a", 2, 100.0),
+            measured("b", 2, 150.0),
+            measured("a", 3, 450.0),
+            measured("b", 3, 150.0),
+        ]
+    }
+
+    #[test]
+    fn the_table_shows_median_spread_and_ratio() {
+        let rows = rows(1.0, &["push-1".into()]).unwrap();
+        let table = table(&rows, &["a".into(), "b".into()], &sample());
+        let expected = "\
+row,a,b,first / best other
+\"push 1 x 1 GiB, MB/s\",300 (100..450),150 (150..150),2.00
+- server CPU s/GiB,0.50 (0.50..0.50),0.50 (0.50..0.50),1.00
+\"peak anonymous memory over all of these, MiB\",30.0 (10.0..45.0),15.0 (15.0..15.0),0.50
+";
+        assert_eq!(table.csv(), expected);
+    }
+
+    #[test]
+    fn a_failed_round_fails_its_cell_and_is_in_the_csv() {
+        let mut measurements = sample();
+        measurements.push(Measurement {
+            row: "push-1",
+            registry: "b".into(),
+            round: 4,
+            result: Err("status is 500, not 201".into()),
+        });
+        let rows = rows(1.0, &["push-1".into()]).unwrap();
+        let table = table(&rows, &["a".into(), "b".into()], &measurements).csv();
+        assert!(table.contains("300 (100..450),failed,\n"), "{table}");
+        assert!(csv(&measurements).ends_with("push-1,b,4,,,,,,,,,\"status is 500, not 201\"\n"));
+    }
+
+    #[test]
+    fn costs_and_rates_have_ratios_the_same_way_up() {
+        let of = |value: f64| Summary::of(&[value]);
+        assert_eq!(ratio(&[of(4.0), of(1.0), of(2.0)], true), Some(2.0));
+        assert_eq!(ratio(&[of(1.0), of(4.0), of(2.0)], false), Some(2.0));
+        assert_eq!(ratio(&[of(1.0)], true), None);
+        assert_eq!(ratio(&[None, of(1.0)], true), None);
+        assert_eq!(ratio(&[of(0.0), of(1.0)], false), None);
+    }
+}

@@ -1,0 +1,253 @@
+//! One registry, from an empty folder to its end.
+//!
+//! 1. A [`Server`] that is dropped, for whatever reason, stops its own process by its id: SIGTERM, and SIGKILL
+//!    when that is not enough in time. Then its folder is deleted.
+//! 2. It is ready when its address answers 200, and an error with the end of its log when it ends before, or
+//!    does not answer in time.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Error, Result, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
+
+use crate::client::{Connection, Payload, expect_status};
+use crate::compare::file::{Contender, Places};
+use crate::endpoint::Endpoint;
+
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(10);
+
+/// A running registry with a data folder of its own.
+#[derive(Debug)]
+pub struct Server {
+    endpoint: Endpoint,
+    child: Child,
+    // Dropped, and so deleted, after `drop` has stopped the process that writes to it.
+    folder: TempDir,
+}
+
+// === impl Server ===
+
+impl Server {
+    /// Starts `contender` on a free port with a fresh folder inside `parent`, and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it cannot be started, ends early or is not ready in time.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the process and deletes the folder.
+    pub async fn start(contender: &Contender, parent: &Path) -> Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("floundr-bench-")
+            .tempdir_in(parent)
+            .with_context(|| format!("cannot make a folder in {}", parent.display()))?;
+        let places = places(contender, folder.path())?;
+        let (endpoint, ready) = Endpoint::split(&places.fill_all(&contender.ready)?)?;
+        let child = spawn(contender, &places, folder.path())?;
+        let mut server = Self {
+            endpoint,
+            child,
+            folder,
+        };
+        match timeout(READY_WITHIN, server.await_ready(&ready)).await {
+            Ok(Ok(())) => Ok(server),
+            Ok(Err(error)) => Err(server.explain(&error)),
+            Err(_elapsed) => Err(server.explain(&anyhow!("not ready within {READY_WITHIN:?}"))),
+        }
+    }
+
+    /// Where it listens.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// `error` with the last lines the registry wrote behind it.
+    pub fn explain(&self, error: &Error) -> Error {
+        let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&log);
+        let lines: Vec<_> = text.lines().collect();
+        let last = lines
+            .iter()
+            .skip(lines.len().saturating_sub(5))
+            .copied()
+            .collect::<Vec<_>>();
+        match last.as_slice() {
+            [] => anyhow!("{error:#} (its log is empty)"),
+            lines => anyhow!("{error:#} (its log ends: {})", lines.join(" / ")),
+        }
+    }
+
+    async fn await_ready(&mut self, target: &str) -> Result<()> {
+        loop {
+            if let Some(status) = self.child.try_wait().context("cannot await the process")? {
+                bail!("ended before it was ready: {status}");
+            }
+            match answers(&self.endpoint, target).await {
+                Ok(()) => return Ok(()),
+                Err(_not_yet) => sleep(POLL).await,
+            }
+        }
+    }
+
+    fn stop(&mut self) -> Result<()> {
+        if self
+            .child
+            .try_wait()
+            .context("cannot await the process")?
+            .is_some()
+        {
+            return Ok(());
+        }
+        kill_process(Pid::from_child(&self.child), Signal::TERM).context("cannot send SIGTERM")?;
+        let deadline = Instant::now() + STOP_WITHIN;
+        while Instant::now() < deadline {
+            if self
+                .child
+                .try_wait()
+                .context("cannot await the process")?
+                .is_some()
+            {
+                return Ok(());
+            }
+            thread::sleep(POLL);
+        }
+        self.child.kill().context("cannot send SIGKILL")?;
+        self.child
+            .wait()
+            .map(drop)
+            .context("cannot await the process")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop() {
+            crate::compare::progress(&format!("process {} may still run: {error:#}", self.pid()));
+        }
+    }
+}
+
+fn places(contender: &Contender, folder: &Path) -> Result<Places> {
+    let text = |path: &Path| {
+        path.to_str()
+            .map(str::to_owned)
+            .context("the folder is not UTF-8")
+    };
+    let (data, config) = (folder.join("data"), folder.join("config"));
+    fs::create_dir(&data).context("cannot make the data folder")?;
+    let places = Places {
+        port: free_port()?,
+        dir: text(&data)?,
+        config: text(&config)?,
+    };
+    if let Some(template) = &contender.template {
+        let filled = fs::read_to_string(template)
+            .with_context(|| format!("cannot read {}", template.display()))?;
+        fs::write(&config, places.fill(&filled)).context("cannot write the configuration")?;
+    }
+    Ok(places)
+}
+
+fn spawn(contender: &Contender, places: &Places, folder: &Path) -> Result<Child> {
+    let program = contender
+        .program()
+        .context("its program is not installed")?;
+    let mut command = Command::new(&program);
+    for argument in contender.command.iter().skip(1) {
+        command.arg(places.fill_all(argument)?);
+    }
+    for (name, value) in &contender.env {
+        command.env(name, places.fill_all(value)?);
+    }
+    let log = File::create(folder.join("log")).context("cannot make the log")?;
+    let errors = log.try_clone().context("cannot share the log")?;
+    command
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors)
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))
+}
+
+fn free_port() -> Result<u16> {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").context("no free port")?;
+    Ok(socket.local_addr().context("no free port")?.port())
+}
+
+async fn answers(endpoint: &Endpoint, target: &str) -> Result<()> {
+    let mut connection = Connection::open(endpoint).await?;
+    let request = connection
+        .request(http::Method::GET, target)
+        .body(Payload::none())?;
+    let response = connection.send(request).await?;
+    expect_status(&mut connection, response, 200)
+        .await
+        .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Contender {
+        Contender {
+            name: "shell".into(),
+            command: vec!["sh".into(), "-c".into(), script.into()],
+            env: [("WORD".into(), "from {port}".into())].into(),
+            ready: "http://127.0.0.1:{port}/".into(),
+            template: None,
+            optional: false,
+        }
+    }
+
+    async fn written(file: &Path) {
+        while fs::read_to_string(file)
+            .unwrap_or_default()
+            .trim()
+            .is_empty()
+        {
+            sleep(POLL).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_ends_early_is_reported_with_its_log() {
+        let parent = tempfile::tempdir().unwrap();
+        let error = Server::start(&shell("echo $WORD; exit 3"), parent.path())
+            .await
+            .unwrap_err();
+        let text = format!("{error:#}");
+        assert!(
+            text.contains("its log ends: from ") && text.contains("exit status: 3"),
+            "{text}"
+        );
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn dropping_a_start_stops_the_process_and_deletes_its_folder() {
+        let parent = tempfile::tempdir().unwrap();
+        let pid_file = parent.path().join("pid");
+        let script = format!("echo $$ >{}; exec sleep 600", pid_file.display());
+        let contender = shell(&script);
+        tokio::select! {
+            started = Server::start(&contender, parent.path()) => panic!("{started:?}"),
+            () = written(&pid_file) => (),
+        }
+        let pid = fs::read_to_string(&pid_file).unwrap();
+        assert!(!Path::new(&format!("/proc/{}", pid.trim())).exists());
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,177 @@
+//! The kinds of load, and the clock around them.
+//!
+//! 1. A load prepares everything (content, digests, connections, what is to be read) before [`measure`] starts
+//!    the clock, and checks what came back outside of it.
+//! 2. The clock runs from before the first job starts until the last job ended.
+//! 3. One job is one connection in one task; the first job that fails ends the measurement.
+
+pub mod manifest_get;
+pub mod pull;
+pub mod push;
+pub mod small_push;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::endpoint::Endpoint;
+use crate::process::{Usage, Watch, own_cpu};
+use crate::registry::Repository;
+use crate::stats::Latencies;
+use crate::units::float;
+
+/// What is measured, and within which bounds.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The registry.
+    pub endpoint: Endpoint,
+    /// The repository to use; created by pushing to it.
+    pub repository: String,
+    /// The server's process ids; its cost is not measured when there are none.
+    pub pids: Vec<u32>,
+    /// The longest a preparation, and a measurement, may take.
+    pub limit: Duration,
+}
+
+/// What a job did.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Content bytes moved.
+    pub bytes: u64,
+    /// How many pushes or pulls.
+    pub operations: u64,
+    /// How long each took.
+    pub latencies: Latencies,
+}
+
+/// One measurement.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What all jobs did together.
+    pub tally: Tally,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// What the server used, when its process ids are known.
+    pub server: Option<Usage>,
+    /// Processor time of the load generator itself.
+    pub client_cpu: Duration,
+}
+
+// === impl Target ===
+
+impl Target {
+    /// `count` connections.
+    ///
+    /// # Errors
+    /// When one is not accepted within the limit.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the sockets.
+    pub async fn connect(&self, count: u64) -> Result<Vec<Repository>> {
+        let mut connections = Vec::new();
+        for _ in 0..count {
+            connections.push(self.connect_one().await?);
+        }
+        Ok(connections)
+    }
+
+    /// One connection.
+    ///
+    /// # Errors
+    /// When it is not accepted within the limit.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the socket.
+    pub async fn connect_one(&self) -> Result<Repository> {
+        let connection = Repository::connect(&self.endpoint, &self.repository);
+        self.within("connecting", connection).await
+    }
+
+    /// Runs a preparation or check within the limit.
+    ///
+    /// # Errors
+    /// When it fails or takes longer.
+    ///
+    /// # Cancel safety
+    /// As that of `work`.
+    pub async fn within<T>(
+        &self,
+        what: &'static str,
+        work: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        let result = timeout(self.limit, work).await;
+        result
+            .with_context(|| format!("{what} took over {:?}", self.limit))?
+            .context(what)
+    }
+}
+
+// === impl Tally ===
+
+impl Tally {
+    /// Counts one operation that moved `bytes` and began at `since`.
+    pub fn count(&mut self, bytes: u64, since: Instant) {
+        self.bytes += bytes;
+        self.operations += 1;
+        self.latencies.record(since.elapsed());
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.bytes += other.bytes;
+        self.operations += other.operations;
+        self.latencies.merge(&other.latencies);
+    }
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// Content throughput in decimal megabytes a second.
+    pub fn megabytes_per_second(&self) -> f64 {
+        float(self.tally.bytes) / 1e6 / self.elapsed.as_secs_f64()
+    }
+
+    /// Operations a second.
+    pub fn operations_per_second(&self) -> f64 {
+        float(self.tally.operations) / self.elapsed.as_secs_f64()
+    }
+}
+
+/// Runs all `jobs` at once against the clock.
+///
+/// # Errors
+/// When a job fails, all together take longer than the limit, or the server's cost cannot be read.
+///
+/// # Cancel safety
+/// Dropping the future ends the jobs.
+pub async fn measure<F>(target: &Target, jobs: Vec<F>) -> Result<Outcome>
+where
+    F: Future<Output = Result<Tally>> + Send + 'static,
+{
+    let watch = match target.pids.as_slice() {
+        [] => None,
+        pids => Some(Watch::start(pids)?),
+    };
+    let own_before = own_cpu()?;
+    let begin = Instant::now();
+    let mut running: JoinSet<_> = jobs.into_iter().collect();
+    let all = async {
+        let mut tally = Tally::default();
+        while let Some(job) = running.join_next().await {
+            tally.add(&job.context("a job panicked")??);
+        }
+        Ok(tally)
+    };
+    let tally = target.within("measurement", all).await?;
+    let elapsed = begin.elapsed();
+    let client_cpu = own_cpu()?.saturating_sub(own_before);
+    let server = watch.map(Watch::finish).transpose()?;
+    Ok(Outcome {
+        tally,
+        elapsed,
+        server,
+        client_cpu,
+    })
+}

@@ -1,0 +1,53 @@
+//! Large pushes: each stream pushes one blob of its own.
+//!
+//! The clock covers every request of a push, from the POST to the acknowledgement of the PUT.
+
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::content::{Blob, Source};
+use crate::load::{Outcome, Tally, Target, measure};
+use crate::registry::{Mode, Repository};
+
+/// How to push.
+#[derive(Debug, Clone, Copy)]
+pub struct Push {
+    /// Bytes of each blob.
+    pub size: u64,
+    /// How many blobs at once.
+    pub streams: u64,
+    /// The requests by which each is pushed.
+    pub mode: Mode,
+}
+
+// === impl Push ===
+
+impl Push {
+    /// Measures one round with new content from `source`.
+    ///
+    /// # Errors
+    /// When a push fails or takes longer than the target's limit.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves unfinished uploads behind.
+    pub async fn run(&self, target: &Target, source: &mut Source) -> Result<Outcome> {
+        let blobs = target
+            .within("hashing", source.blobs(self.streams, self.size))
+            .await?;
+        let connections = target.connect(self.streams).await?;
+        let jobs = connections.into_iter().zip(blobs);
+        let jobs = jobs
+            .map(|(connection, blob)| push(connection, blob, self.mode))
+            .collect();
+        measure(target, jobs).await
+    }
+}
+
+async fn push(mut repository: Repository, blob: Blob, mode: Mode) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let begin = Instant::now();
+    repository.push(&blob, mode).await?;
+    tally.count(blob.content.len(), begin);
+    Ok(tally)
+}

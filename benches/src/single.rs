@@ -1,0 +1,119 @@
+//! One load against one running registry: its rounds, as a table.
+
+use anyhow::Result;
+use floundr_benches::content::Source;
+use floundr_benches::load::manifest_get::ManifestGet;
+use floundr_benches::load::pull::Pull;
+use floundr_benches::load::push::Push;
+use floundr_benches::load::small_push::{SmallPush, Until};
+use floundr_benches::load::{Outcome, Target};
+use floundr_benches::table::Table;
+use floundr_benches::units::{MIB, figure, float};
+
+use crate::args::{Common, ManifestGetArguments, PullArguments, PushArguments, SmallPushArguments};
+
+/// Pushes large blobs.
+pub(crate) async fn push(arguments: &PushArguments) -> Result<Table> {
+    let load = Push {
+        size: arguments.size,
+        streams: arguments.streams,
+        mode: arguments.mode(),
+    };
+    let (target, mut source) = prepare(&arguments.common)?;
+    let mut table = table();
+    for round in 1..=arguments.common.rounds {
+        add(&mut table, round, &load.run(&target, &mut source).await?);
+    }
+    Ok(table)
+}
+
+/// Pulls a large blob.
+pub(crate) async fn pull(arguments: &PullArguments) -> Result<Table> {
+    let load = Pull {
+        size: arguments.size,
+        streams: arguments.streams,
+    };
+    let (target, mut source) = prepare(&arguments.common)?;
+    let blob = load.prepare(&target, &mut source).await?;
+    let mut table = table();
+    for round in 1..=arguments.common.rounds {
+        add(&mut table, round, &load.run(&target, &blob).await?);
+    }
+    Ok(table)
+}
+
+/// Pushes small blobs.
+pub(crate) async fn small_push(arguments: &SmallPushArguments) -> Result<Table> {
+    let until = arguments
+        .seconds
+        .map_or(Until::Count(arguments.count), Until::Elapsed);
+    let load = SmallPush {
+        size: arguments.size,
+        clients: arguments.clients,
+        until,
+    };
+    let (target, mut source) = prepare(&arguments.common)?;
+    let mut table = table();
+    for round in 1..=arguments.common.rounds {
+        add(&mut table, round, &load.run(&target, &mut source).await?);
+    }
+    Ok(table)
+}
+
+/// Reads a manifest.
+pub(crate) async fn manifest_get(arguments: &ManifestGetArguments) -> Result<Table> {
+    let load = ManifestGet {
+        clients: arguments.clients,
+        time: arguments.seconds,
+    };
+    let (target, mut source) = prepare(&arguments.common)?;
+    let manifest = load.prepare(&target, &mut source).await?;
+    let mut table = table();
+    for round in 1..=arguments.common.rounds {
+        add(&mut table, round, &load.run(&target, &manifest).await?);
+    }
+    Ok(table)
+}
+
+fn prepare(common: &Common) -> Result<(Target, Source)> {
+    let target = Target {
+        endpoint: common.url.clone(),
+        repository: common.repository.clone(),
+        pids: common.pid.clone(),
+        limit: common.limit,
+    };
+    Ok((target, Source::new()?))
+}
+
+fn table() -> Table {
+    Table::new([
+        "round",
+        "seconds",
+        "MB/s",
+        "operations/s",
+        "p50 ms",
+        "p99 ms",
+        "p99.9 ms",
+        "max ms",
+        "client CPU s",
+        "server CPU s",
+        "server peak RssAnon MiB",
+    ])
+}
+
+fn add(table: &mut Table, round: u32, outcome: &Outcome) {
+    let latencies = &outcome.tally.latencies;
+    let mut cells = vec![
+        round.to_string(),
+        figure(outcome.elapsed.as_secs_f64()),
+        figure(outcome.megabytes_per_second()),
+        figure(outcome.operations_per_second()),
+    ];
+    cells.extend([50.0, 99.0, 99.9, 100.0].map(|percent| figure(latencies.percentile(percent))));
+    cells.push(figure(outcome.client_cpu.as_secs_f64()));
+    if let Some(server) = outcome.server {
+        cells.push(figure(server.cpu.as_secs_f64()));
+        cells.push(figure(float(server.peak_anonymous) / float(MIB)));
+    }
+    table.row(cells);
+}

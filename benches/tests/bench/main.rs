@@ -1,0 +1,6 @@
+//! Loads against a small registry of this test's own, which checks every request it gets.
+
+#[cfg(test)] // says to clippy that helpers are test code as well
+mod fake; // the registry
+#[cfg(test)]
+mod loads; // each load, and what it refuses to count

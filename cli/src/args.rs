@@ -1,0 +1,188 @@
+//! What a user may type: clap's derive types and nothing else.
+//!
+//! Invariants:
+//! 1. A flag that was not given is `None` (or `false`): defaults live in `config::settings`, so
+//!    that a flag never hides the environment or the settings file.
+//! 2. Every setting's flag is global: it may stand before or behind the command.
+//!
+//! What a value means and whether it fits the others is decided in `config`, not here.
+
+use crate::config::Setting;
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// A container registry that one person can run and one engineer can understand.
+///
+/// Without a command it serves. Every value can also come from the environment, from `.env` in the
+/// working directory or from `floundr.toml` in the home directory; `floundr config` shows which.
+#[derive(Debug, Parser)]
+#[command(name = "floundr", version, disable_help_subcommand = false)]
+pub(crate) struct Args {
+    /// Flags that set something, on every command.
+    #[command(flatten)]
+    pub(crate) settings: SettingFlags,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the registry (what happens without a command)
+    Serve,
+    /// Print every setting and where its value came from
+    Config {
+        /// Print JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Create an empty repository; pushing to one that does not exist creates it too
+    NewRepo {
+        /// The repository's name, such as `team/app`
+        name: String,
+        /// Let anyone pull from it (every repository is public until there are accounts)
+        #[arg(long)]
+        public: bool,
+    },
+}
+
+/// Flags that set something. `None` and `false` mean: not given.
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct SettingFlags {
+    /// Directory of floundr.toml and, unless set apart, of the store [default: floundr in the data
+    /// directory of the user, usually ~/.local/share/floundr]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Store")]
+    home_dir: Option<String>,
+    /// Directory of the store: blobs and metadata [default: storage in the home directory]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Store")]
+    storage_path: Option<String>,
+    /// Another name for --storage-path: the metadata lies in the store as well
+    #[arg(short, long, global = true, value_name = "DIR", help_heading = "Store")]
+    db_path: Option<String>,
+    /// Where blobs are kept; s3 is not available yet [default: local]
+    #[arg(long, global = true, help_heading = "Store")]
+    driver: Option<Driver>,
+    /// When an answered write is on disk; relaxed may lose the last second [default: durable]
+    #[arg(long, global = true, help_heading = "Store")]
+    durability: Option<DurabilityChoice>,
+    /// How long a blob that nothing links is kept, such as 90s, 1h or 7d [default: 1h]
+    #[arg(long, global = true, value_name = "DURATION", help_heading = "Store")]
+    gc_grace: Option<String>,
+
+    /// Address or host name to listen on [default: 127.0.0.1]
+    #[arg(long, global = true, help_heading = "Network")]
+    host: Option<String>,
+    /// Port to listen on; 0 lets the system choose [default: 8080]
+    #[arg(short, long, global = true, help_heading = "Network")]
+    port: Option<String>,
+    /// Let anyone who reaches the address pull, push and delete; needed beyond loopback
+    #[arg(long, global = true, help_heading = "Network")]
+    no_auth: bool,
+    /// Serve HTTPS too, on --https-port, with --cert-path and --key-path
+    #[arg(long, global = true, help_heading = "Network")]
+    ssl: bool,
+    /// PEM file with the certificate chain
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Network")]
+    cert_path: Option<String>,
+    /// PEM file with the private key
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Network")]
+    key_path: Option<String>,
+    /// Port for HTTPS with --ssl [default: 443]
+    #[arg(long, global = true, value_name = "PORT", help_heading = "Network")]
+    https_port: Option<String>,
+
+    /// An image manifest whose blobs are not there [default: refuse]
+    #[arg(long, global = true, help_heading = "Rules")]
+    missing_blobs: Option<MissingChoice>,
+    /// An index whose manifests are not there [default: accept]
+    #[arg(long, global = true, help_heading = "Rules")]
+    missing_children: Option<MissingChoice>,
+
+    /// Log what is done, not only what goes wrong: the log level debug
+    #[arg(long, global = true, help_heading = "Logs")]
+    debug: bool,
+    /// How log lines look [default: text]
+    #[arg(long, global = true, help_heading = "Logs")]
+    log_format: Option<LogFormat>,
+}
+
+/// Where blobs are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Driver {
+    /// Files in the store's directory.
+    Local,
+    /// An object store; not there yet.
+    S3,
+}
+
+/// When an answered write is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DurabilityChoice {
+    /// Before the answer.
+    Durable,
+    /// Up to a second later.
+    Relaxed,
+}
+
+/// What happens to a manifest that links something absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MissingChoice {
+    /// It is stored.
+    Accept,
+    /// It is refused.
+    Refuse,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// One line a person reads.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+// === impl SettingFlags ===
+
+impl SettingFlags {
+    /// The value a flag gave to `setting`, as text, with the flag as it is typed.
+    pub(crate) fn given(&self, setting: Setting) -> Option<(String, &'static str)> {
+        let text = |value: &Option<String>, flag| value.clone().map(|value| (value, flag));
+        let on = |value: bool, flag| value.then(|| ("true".to_owned(), flag));
+        match setting {
+            Setting::HomeDir => text(&self.home_dir, "--home-dir"),
+            Setting::StoragePath => text(&self.storage_path, "--storage-path"),
+            Setting::DbPath => text(&self.db_path, "--db-path"),
+            Setting::Driver => choice(self.driver, "--driver"),
+            Setting::Durability => choice(self.durability, "--durability"),
+            Setting::GcGrace => text(&self.gc_grace, "--gc-grace"),
+            Setting::Host => text(&self.host, "--host"),
+            Setting::Port => text(&self.port, "--port"),
+            Setting::NoAuth => on(self.no_auth, "--no-auth"),
+            Setting::Ssl => on(self.ssl, "--ssl"),
+            Setting::CertPath => text(&self.cert_path, "--cert-path"),
+            Setting::KeyPath => text(&self.key_path, "--key-path"),
+            Setting::HttpsPort => text(&self.https_port, "--https-port"),
+            Setting::MissingBlobs => choice(self.missing_blobs, "--missing-blobs"),
+            Setting::MissingChildren => choice(self.missing_children, "--missing-children"),
+            Setting::LogLevel => self.debug.then(|| ("debug".to_owned(), "--debug")),
+            Setting::LogFormat => choice(self.log_format, "--log-format"),
+            Setting::AppUrl
+            | Setting::JwtSecretKey
+            | Setting::Lease
+            | Setting::UploadLifetime
+            | Setting::MaxManifestSize
+            | Setting::MaxConnections
+            | Setting::HeaderTimeout
+            | Setting::BodyTimeout
+            | Setting::IdleTimeout
+            | Setting::DrainTimeout => None,
+        }
+    }
+}
+
+/// A given choice as the text a user types for it.
+fn choice<T: ValueEnum>(value: Option<T>, flag: &'static str) -> Option<(String, &'static str)> {
+    let value = value?.to_possible_value()?;
+    Some((value.get_name().to_owned(), flag))
+}

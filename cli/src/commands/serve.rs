@@ -1,0 +1,208 @@
+//! `floundr serve`: opens the store, listens, and stops as it is told to.
+//!
+//! Invariants:
+//! 1. Nothing is opened before what the user asked for is known to be allowed.
+//! 2. The first SIGTERM or SIGINT lets requests end and closes the store: exit code 0. A second
+//!    one ends the process at once; what was acknowledged is on disk all the same.
+//!
+//! What a request does is `frontend`'s; what is kept is `engine`'s.
+
+use super::{Failure, store};
+use crate::args::MissingChoice;
+use crate::config::{Resolved, ServeConfig, Setting, TlsConfig};
+use crate::{log, output};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use floundr_engine::Engine;
+use floundr_frontend as frontend;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::Path;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+const IN_USE: &str = "stop the other one, or name another directory with --storage-path";
+
+/// The two signals that end a server.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+/// Serves until it is told to stop.
+pub(crate) fn run(resolved: &Resolved) -> Result<(), Failure> {
+    let config = checked_config(resolved).map_err(Failure::Usage)?;
+    log::start(&resolved.config.log).map_err(Failure::Usage)?;
+    for note in &resolved.notes {
+        tracing::warn!("{note}");
+    }
+    // A connection and a blob are a file each; the usual first limit is for programs that `select`.
+    if let Err(error) = frontend::raise_open_file_limit() {
+        tracing::warn!("cannot raise the limit of open files: {error}");
+    }
+    let runtime = store::runtime().map_err(Failure::Run)?;
+    let served = runtime.block_on(serve(resolved, config));
+    // Threads that still wait for a client or the disk must not hold up the end.
+    runtime.shutdown_background();
+    served.map_err(Failure::Run)
+}
+
+async fn serve(resolved: &Resolved, config: frontend::Config) -> Result<()> {
+    // Before anything is opened: a signal that comes while it is must find somebody listening.
+    let mut signals = StopSignals::listen()?;
+    let root = &resolved.config.store.root;
+    let first_start = is_empty(root);
+    let engine = store::open(&resolved.config.store, IN_USE).await?;
+    let registry = frontend::Registry::new(frontend::Context::new(engine.clone(), config));
+    let server = frontend::Server::bind(registry)
+        .await
+        .map_err(|error| bind_error(error, &resolved.config.serve))?;
+    let addresses = output::Addresses {
+        plain: server.local_addr(),
+        tls: server.tls_addr(),
+    };
+    output::started(&addresses, root, first_start);
+    until_stopped(server, engine, &mut signals).await
+}
+
+async fn until_stopped(
+    server: frontend::Server,
+    engine: Engine,
+    signals: &mut StopSignals,
+) -> Result<()> {
+    let (stop, stopped) = oneshot::channel::<()>();
+    // An error here means that `stop` was dropped, which ends the server as well.
+    let shutdown = async move { drop(stopped.await) };
+    let ending = async {
+        // Whether requests were cut is the log's to say: it is no failure, they were told in time.
+        let _all_finished = server.run(shutdown).await;
+        engine.close().await.context("cannot close the store")
+    };
+    tokio::pin!(ending);
+    tokio::select! {
+        ended = &mut ending => return ended,
+        name = signals.next() => tracing::info!("{name}: letting requests end"),
+    }
+    drop(stop);
+    tokio::select! {
+        ended = &mut ending => ended,
+        name = signals.next() => bail!("ended at once by a second signal, {name}"),
+    }
+}
+
+// === impl StopSignals ===
+
+impl StopSignals {
+    fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    /// The name of the next one. Cancel safe: a signal is not lost.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// What the frontend is started with, known to be allowed and to fit together.
+fn checked_config(resolved: &Resolved) -> Result<frontend::Config> {
+    let config = frontend_config(&resolved.config.serve, listen_address(resolved)?);
+    config
+        .validate()
+        .context("the settings do not fit together")?;
+    Ok(config)
+}
+
+/// The address to listen on; refused when others can reach it and nobody said that they may.
+fn listen_address(resolved: &Resolved) -> Result<SocketAddr> {
+    let config = &resolved.config.serve;
+    let source = &resolved.entry(Setting::Host).source;
+    let (host, port) = (config.host.as_str(), config.port);
+    let addresses: Vec<_> = (host, port)
+        .to_socket_addrs()
+        .with_context(|| format!("host is {host:?} ({source}), which has no address"))?
+        .collect();
+    // A name may have addresses of both families; IPv4 is what `localhost` means to most clients.
+    let address = addresses
+        .iter()
+        .find(|address| address.is_ipv4())
+        .or(addresses.first())
+        .ok_or_else(|| anyhow!("host is {host:?} ({source}), which has no address"))?;
+    ensure!(
+        address.ip().is_loopback() || config.no_auth,
+        "host is {host} ({source}), which other machines can reach, and there are no accounts yet: \
+         add --no-auth to let everyone there pull, push and delete, or use 127.0.0.1"
+    );
+    Ok(*address)
+}
+
+fn frontend_config(config: &ServeConfig, address: SocketAddr) -> frontend::Config {
+    let defaults = frontend::Config::default();
+    let tls_address = |port| SocketAddr::new(address.ip(), port);
+    frontend::Config {
+        listen: frontend::Listen {
+            plain: Some(address),
+            tls: config.tls.as_ref().map(|tls| {
+                frontend::TlsListen::new(tls_address(tls.port), &tls.cert_path, &tls.key_path)
+            }),
+            ..defaults.listen
+        },
+        limits: frontend::Limits {
+            manifest_bytes: config.max_manifest_size,
+            connections: config.max_connections,
+            ..defaults.limits
+        },
+        timeouts: frontend::Timeouts {
+            first_byte: config.header_timeout,
+            headers: config.header_timeout,
+            body: config.body_timeout,
+            write: config.body_timeout,
+            idle: config.idle_timeout,
+            drain: config.drain_timeout,
+            ..defaults.timeouts
+        },
+        missing_blobs: missing(config.missing_blobs),
+        missing_children: missing(config.missing_children),
+        ..defaults
+    }
+}
+
+fn missing(choice: MissingChoice) -> frontend::Missing {
+    match choice {
+        MissingChoice::Accept => frontend::Missing::Accept,
+        MissingChoice::Refuse => frontend::Missing::Refuse,
+    }
+}
+
+/// Says what to do when an address cannot be had.
+fn bind_error(error: frontend::BindError, config: &ServeConfig) -> anyhow::Error {
+    let frontend::BindError::Listen { address, source } = error else {
+        return error.into();
+    };
+    let is_tls = |tls: &TlsConfig| tls.port == address.port() && config.port != tls.port;
+    let flag = match &config.tls {
+        Some(tls) if is_tls(tls) => "--https-port",
+        _ => "--port",
+    };
+    match source.kind() {
+        io::ErrorKind::AddrInUse => anyhow!(
+            "the address {address} is in use by another program: stop it, or choose another port \
+             with {flag}"
+        ),
+        io::ErrorKind::PermissionDenied => anyhow!(
+            "the address {address} is not allowed: ports below 1024 need privileges; choose \
+             another port with {flag}"
+        ),
+        _ => anyhow!(source).context(format!("cannot listen on {address}")),
+    }
+}
+
+/// Whether a directory is not there or has nothing in it.
+fn is_empty(directory: &Path) -> bool {
+    std::fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none())
+}

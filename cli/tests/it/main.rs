@@ -1,0 +1,14 @@
+//! The commands as a user types them: what they print, and the code they end with.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do; the linter knows only the tests themselves"
+)]
+
+mod config; // the order of the sources, and every complaint about a value
+mod help; // --help and --version as they are printed
+mod new_repo;
+mod resume; // an upload that continues after the server was killed
+mod serve; // start, first start, signals, kill and restart
+mod support; // a home directory, a command in it, a running server

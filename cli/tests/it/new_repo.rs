@@ -1,0 +1,54 @@
+//! `floundr new-repo`.
+
+use crate::support::Home;
+
+#[test]
+fn a_repository_is_created_once_and_listed_by_the_server() {
+    let home = Home::new();
+    let ran = home.run(&["new-repo", "team/app"]);
+    assert_eq!(
+        ran.stdout, "created repository team/app\n",
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(ran.code, Some(0));
+
+    let again = home.run(&["new-repo", "team/app", "--public"]);
+    assert_eq!(
+        again.stdout,
+        "repository team/app exists already\n\
+         every repository is public until there are accounts\n"
+    );
+    assert_eq!(again.code, Some(0));
+
+    let listed = home.serve(&[]).request("GET", "/v2/_catalog");
+    assert!(
+        listed.ends_with("{\"repositories\":[\"team/app\"]}"),
+        "{listed}"
+    );
+}
+
+#[test]
+fn a_name_outside_the_grammar_is_refused() {
+    let ran = Home::new().run(&["new-repo", "Team"]);
+    assert_eq!(ran.code, Some(2));
+    let expected = "error: repository name \"Team\" does not match the specification's grammar\n";
+    assert_eq!(ran.stderr, expected);
+}
+
+#[test]
+fn a_store_with_a_server_on_it_is_left_alone() {
+    let home = Home::new();
+    let _server = home.serve(&[]);
+    let ran = home.run(&["new-repo", "a"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(
+        ran.stderr.contains("is in use by another process"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr
+            .contains("push to the repository, which creates it")
+    );
+}

@@ -1,0 +1,220 @@
+//! What the compiler and clippy cannot see of the style: file heads, sizes, and who may use what.
+//!
+//! Every rule is a function over one file's path and lines; a failure names file and line. The
+//! arrows between crates are `ARCHITECTURE.md`'s, "Who may use what".
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail as tests do; the linter knows only the tests themselves"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lines a file may have, its tests included.
+const MAX_LINES: usize = 500;
+
+/// A Rust file of the workspace.
+struct Source {
+    /// Relative to the root, with `/`.
+    path: String,
+    text: String,
+}
+
+/// What a file does that it may not, or nothing.
+type Rule = fn(&Source) -> Vec<String>;
+
+#[test]
+fn every_file_opens_by_saying_what_it_owns() {
+    hold(|source| {
+        let first = source.text.lines().next().unwrap_or_default();
+        // A crate's head may be its README, so that the two cannot differ.
+        if first.starts_with("//! ") || first.starts_with("#![doc = include_str!(") {
+            return Vec::new();
+        }
+        vec![format!("{}:1: does not open with //!", source.path)]
+    });
+}
+
+#[test]
+fn sources_are_ascii() {
+    hold(|source| source.lines_where("is not ASCII", |line| !line.is_ascii()));
+}
+
+#[test]
+fn files_stay_short() {
+    hold(|source| {
+        let lines = source.text.lines().count();
+        if lines <= MAX_LINES {
+            return Vec::new();
+        }
+        vec![format!(
+            "{}: has {lines} lines, more than {MAX_LINES}",
+            source.path
+        )]
+    });
+}
+
+#[test]
+fn no_test_is_ignored() {
+    hold(|source| {
+        let mark = concat!("#[ig", "nore");
+        source.lines_where("ignores a test", |line| line.contains(mark))
+    });
+}
+
+#[test]
+fn what_is_left_to_do_has_an_issue_number() {
+    hold(|source| {
+        let marks = [concat!("TO", "DO"), concat!("FIX", "ME")];
+        source.lines_where("has no issue number", |line| {
+            let numbered = |mark: &&str| line.contains(&format!("{mark}(#"));
+            marks
+                .iter()
+                .any(|mark| line.contains(mark) && !numbered(mark))
+        })
+    });
+}
+
+#[test]
+fn the_engine_knows_no_http_and_no_json() {
+    hold(|source| {
+        if !source.path.starts_with("engine/") {
+            return Vec::new();
+        }
+        let foreign = ["hyper::", "http::", "serde_json", "oci_spec"];
+        source.code_with("is HTTP or JSON in the engine", &foreign)
+    });
+}
+
+#[test]
+fn only_the_disk_module_of_the_engine_calls_the_file_system() {
+    hold(|source| {
+        let allowed = source.path.starts_with("engine/src/disk/");
+        if allowed || !source.path.starts_with("engine/src/") {
+            return Vec::new();
+        }
+        source.product_code_with("goes around the Disk trait", &["std::fs", "fs::File"])
+    });
+}
+
+#[test]
+fn only_the_metadata_module_knows_redb() {
+    hold(|source| {
+        // In `disk`: redb's storage backend, and the suite that runs a database on every disk.
+        let folders = ["engine/src/meta/", "engine/src/disk/"];
+        if folders.iter().any(|folder| source.path.starts_with(folder)) {
+            return Vec::new();
+        }
+        source.code_with("knows redb", &["redb::"])
+    });
+}
+
+#[test]
+fn only_programs_parse_arguments() {
+    hold(|source| {
+        if source.path.starts_with("cli/") || source.path.starts_with("benches/") {
+            return Vec::new();
+        }
+        source.code_with("parses arguments", &["clap::"])
+    });
+}
+
+#[test]
+fn the_frontend_names_no_file_but_certificates() {
+    hold(|source| {
+        let allowed = source.path.starts_with("frontend/src/tls");
+        if allowed || !source.path.starts_with("frontend/src/") {
+            return Vec::new();
+        }
+        source.product_code_with("opens files in the frontend", &["std::fs", "tokio::fs"])
+    });
+}
+
+// === impl Source ===
+
+impl Source {
+    /// Complaints about the lines for which `is_bad` holds.
+    fn lines_where(&self, complaint: &str, is_bad: impl Fn(&str) -> bool) -> Vec<String> {
+        self.text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| is_bad(line))
+            .map(|(index, line)| {
+                let line = line.trim();
+                format!("{}:{}: {complaint}: {line}", self.path, index + 1)
+            })
+            .collect()
+    }
+
+    /// Complaints about lines that hold one of `words` and are no comment.
+    fn code_with(&self, complaint: &str, words: &[&str]) -> Vec<String> {
+        let is_comment = |line: &str| line.trim_start().starts_with("//");
+        self.lines_where(complaint, |line| {
+            !is_comment(line) && words.iter().any(|word| uses(line, word))
+        })
+    }
+
+    /// The same without the tests: a `tests.rs`, or what stands below the test module's head.
+    fn product_code_with(&self, complaint: &str, words: &[&str]) -> Vec<String> {
+        if self.path.ends_with("/tests.rs") || self.path.contains("/tests/") {
+            return Vec::new();
+        }
+        let product = self.text.split("#[cfg(test)]\nmod ").next();
+        let product = Self {
+            path: self.path.clone(),
+            text: product.unwrap_or_default().to_owned(),
+        };
+        product.code_with(complaint, words)
+    }
+}
+
+/// Whether `line` holds `word` at the beginning of a path, so that `my_http::` is not `http::`,
+/// and outside a text.
+fn uses(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        let before = line.as_bytes().get(at.wrapping_sub(1));
+        !before.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"_:\"".contains(byte))
+    })
+}
+
+/// Fails with every complaint of `rule` about any file.
+fn hold(rule: Rule) {
+    let complaints: Vec<_> = sources().iter().flat_map(rule).collect();
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut files = Vec::new();
+    for folder in ["engine", "frontend", "cli", "benches", "fuzz"] {
+        collect(&root.join(folder), &mut files);
+    }
+    assert!(files.len() > 50, "only {} files found", files.len());
+    let source = |file: &PathBuf| Source {
+        path: file.strip_prefix(root).unwrap().display().to_string(),
+        text: fs::read_to_string(file).unwrap(),
+    };
+    files.iter().map(source).collect()
+}
+
+/// Adds the Rust files under `folder`; what cargo builds is left out.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+        if path.is_dir() && !path.ends_with("target") {
+            collect(&path, files);
+        } else if is_rust {
+            files.push(path);
+        }
+    }
+}
+
+#[test]
+fn a_word_counts_at_the_beginning_of_a_path_only() {
+    assert!(uses("use http::Method;", "http::"));
+    assert!(uses("fn f(m: &http::Method)", "http::"));
+    assert!(!uses("use my_http::Method;", "http::"));
+    assert!(!uses("use crate::http::Method;", "http::"));
+}
