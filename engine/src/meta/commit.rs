@@ -280,10 +280,13 @@ impl Writer {
     /// After a failed commit: opens the database again, and says what the batch is answered.
     fn recover(&mut self, error: StorageError) -> StorageError {
         tracing::error!(%error, "a commit failed");
-        if self.unsynced.since.is_some()
-            && let Err(error) = self.sync(&[])
-        {
-            tracing::error!(%error, "what relaxed durability had put off is lost");
+        if self.unsynced.since.is_some() {
+            match self.sync(&[]) {
+                Ok(()) => self.unsynced.since = None,
+                Err(error) => {
+                    tracing::error!(%error, "what relaxed durability had put off is lost");
+                }
+            }
         }
         let has_landed = self.database.recover(&error, self.pending());
         self.unsynced = Unsynced::default();
@@ -295,10 +298,9 @@ impl Writer {
 
     /// Whether commits wait whose bytes are not durable: then closing must not make them so.
     fn pending(&self) -> Pending {
-        if self.unsynced.since.is_some() && !self.unsynced.files.is_empty() {
-            Pending::Forget
-        } else {
-            Pending::Keep
+        match self.unsynced.since {
+            Some(_) => Pending::Forget,
+            None => Pending::Keep,
         }
     }
 
