@@ -14,8 +14,8 @@
 //! 3. An upload that has no bytes has no file and no record: its id alone proves it was started.
 //! 4. After an error of the disk the upload is over; it is never retried into a success.
 //!
-//! Reading order: `uploads` (all of them), `session` (one, open), `writer` and `job` (its bytes on
-//! the way to the disk), `ending` (how it ends), `standing` (how it is opened again), `record` and
+//! Reading order: `uploads` (all of them), `session` (one, open), `writer`, `queue` and `job` (its
+//! bytes on the way to the disk), `ending` (how it ends), `standing` (how it is opened again), `record` and
 //! `store` (what is kept of it at rest), `expiry`.
 
 mod ending;
@@ -23,6 +23,7 @@ mod expiry;
 mod hashing;
 mod id;
 mod job;
+mod queue;
 mod record;
 mod records;
 mod session;

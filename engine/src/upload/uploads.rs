@@ -1,6 +1,7 @@
 //! [`Uploads`]: all uploads of a store: starting one, opening one again, asking how far one is.
 
 use super::hashing::Hashing;
+use super::queue;
 use super::records::Records;
 use super::session::{Hold, UploadSession};
 use super::slots::{Seen, Slots};
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// How uploads behave; see [`Options`] for each.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +50,7 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) boot_id: String,
     pub(super) slots: Arc<Slots>,
+    pub(super) write_leaves: Arc<Semaphore>,
     /// The store was closed: nobody writes any more.
     is_closed: AtomicBool,
     runtime: Handle,
@@ -90,6 +92,7 @@ impl Uploads {
                 },
                 boot_id,
                 slots: Arc::default(),
+                write_leaves: Arc::new(Semaphore::new(queue::LEAVES)),
                 is_closed: AtomicBool::new(false),
                 runtime: Handle::current(),
                 background: watch::Sender::new(0),

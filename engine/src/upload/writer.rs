@@ -1,10 +1,10 @@
 //! [`Writer`]: the bytes of one open upload on their way to the disk.
 //!
 //! ```text
-//! append --> hashed piece by piece --> pending (256 KiB) --> one write in flight, on a thread
+//! append --> hashed piece by piece --> pending (256 KiB) --> queue of writes, on another thread
 //! ```
 //! Invariants:
-//! 1. Every byte that `hashing` took in is in the file, in the write in flight, or pending, in
+//! 1. Every byte that `hashing` took in is in the file, in the queue of writes, or pending, in
 //!    this order: a cancelled call loses nothing.
 //! 2. No file exists before more bytes arrived than are written at once or the upload comes to
 //!    rest with some. Its number is told to the slot before it is made.
@@ -14,25 +14,26 @@
 
 use super::hashing::{Hashing, PIECE};
 use super::job::Job;
+use super::queue::WriteQueue;
 use super::record::{Checkpoint, SessionRecord};
 use super::slots::LiveFile;
 use super::uploads::Shared;
 use crate::clock::EngineTime;
 use crate::digest::Digest;
 use crate::digest::hasher::Hasher;
-use crate::disk::{DiskFile, blocking, joined};
+use crate::disk::{DiskFile, blocking};
 use crate::fault::StorageError;
 use crate::name::RepositoryName;
 use bytes::{Bytes, BytesMut};
 use std::sync::{Arc, OnceLock};
-use tokio::task::JoinHandle;
 
-/// Bytes handed to one write. Two of them, one filled while the other is written, are the memory
-/// of a stream; larger ones were not faster.
+/// Bytes handed to one write.
 pub(super) const WRITE: usize = 256 * 1024;
 /// Pieces shorter than this are copied together, so that a pending write holds few buffers.
 const SHORT: usize = 8 * 1024;
-/// Bytes after which a checkpoint is saved while an upload runs: what a killed process may lose.
+/// Bytes after which a checkpoint is saved while an upload runs: what a killed process may lose. Far
+/// more than may wait in the queue, so that two records never wait there: each is made knowing what
+/// became of the one before.
 const CHECKPOINT: u64 = 32 * 1024 * 1024;
 
 /// Who an upload is, whatever is written of it.
@@ -60,9 +61,11 @@ pub(super) struct Writer {
     pub(super) number: Option<u64>,
     pub(super) file: Arc<OnceLock<Arc<dyn DiskFile>>>,
     live: Arc<LiveFile>,
-    in_flight: Option<JoinHandle<Result<Option<SessionRecord>, StorageError>>>,
+    queue: WriteQueue,
     /// The record as it was saved last.
     pub(super) at_rest: Option<SessionRecord>,
+    /// The offset of the last record that was handed to a write.
+    marked: u64,
     synced: Checkpoint,
     pub(super) failed: Option<Failure>,
     /// Whether the file may be a blob already: then it is neither cut nor removed here.
@@ -109,6 +112,8 @@ impl Writer {
         Self {
             synced: Checkpoint::of(&Hashing::new(hashing.algorithm())),
             written: hashing.offset(),
+            marked: hashing.offset(),
+            queue: WriteQueue::new(Arc::clone(&shared.write_leaves)),
             shared,
             facts,
             hashing,
@@ -116,7 +121,6 @@ impl Writer {
             number: None,
             file: Arc::default(),
             live,
-            in_flight: None,
             at_rest: None,
             failed: None,
             may_be_committed: false,
@@ -141,7 +145,7 @@ impl Writer {
     /// Whether there is nothing to do to bring it to rest.
     pub(super) fn is_at_rest(&self) -> bool {
         self.failed.is_none()
-            && self.in_flight.is_none()
+            && self.queue.is_idle()
             && self.hashing.offset() == self.offset_at_rest()
     }
 
@@ -173,34 +177,41 @@ impl Writer {
         Ok(offset)
     }
 
-    /// Hands what is pending to a writing thread, after the write before it.
+    /// Hands what is pending to the queue of writes, as soon as that has room.
     pub(super) async fn flush(&mut self, mark: Mark) -> Result<(), StorageError> {
-        self.wait().await?;
+        self.check()?;
+        let room = match self.queue.room().await {
+            Ok((room, saved)) => {
+                self.note(saved);
+                room
+            }
+            Err(error) => return Err(self.fail(error)),
+        };
         let number = match self.number {
             Some(number) => number,
             None => self.take_number().await?,
         };
         let job = self.job(number, mark);
-        self.in_flight = Some(tokio::task::spawn_blocking(move || job.run()));
+        self.queue.push(job, room);
         Ok(())
     }
 
-    /// Waits for the write in flight.
+    /// Waits for the writes in the queue.
     pub(super) async fn wait(&mut self) -> Result<(), StorageError> {
-        if let Some(task) = &mut self.in_flight {
-            let outcome = joined(task).await;
-            self.in_flight = None;
-            match outcome {
-                Ok(None) => {}
-                Ok(Some(record)) => {
-                    self.synced = record.synced.clone();
-                    self.facts.expiry = record.expiry;
-                    self.at_rest = Some(record);
-                }
-                Err(error) => return Err(self.fail(error)),
-            }
+        match self.queue.wait().await {
+            Ok(saved) => self.note(saved),
+            Err(error) => return Err(self.fail(error)),
         }
         self.check()
+    }
+
+    /// Takes in what was saved.
+    fn note(&mut self, saved: Option<SessionRecord>) {
+        if let Some(record) = saved {
+            self.synced = record.synced.clone();
+            self.facts.expiry = record.expiry;
+            self.at_rest = Some(record);
+        }
     }
 
     /// The digest of the file's content by another algorithm: reads it once.
@@ -262,10 +273,13 @@ impl Writer {
         let offset = self.written;
         self.written = self.hashing.offset();
         let is_due = match mark {
-            Mark::IfDue => self.written - self.offset_at_rest() >= CHECKPOINT,
+            Mark::IfDue => self.written - self.marked >= CHECKPOINT,
             Mark::Now => true,
             Mark::Never => false,
         };
+        if is_due {
+            self.marked = self.written;
+        }
         let unsynced = self.written - self.synced.offset;
         Job {
             shared: Arc::clone(&self.shared),

@@ -11,7 +11,7 @@ fn other_error() -> StorageError {
 async fn a_full_disk_keeps_the_upload_at_its_last_rest() {
     for at_rest in [0, 70_000, 1_500_000] {
         let world = World::new();
-        let content = content(at_rest + 2_000_000);
+        let content = content(at_rest + 8_000_000);
         let id = world.start(Algorithm::Sha256).id();
         let mut session = world.resume(&id).await.unwrap();
         session.append(content.slice(..at_rest)).await.unwrap();

@@ -1,5 +1,6 @@
 //! Uploads on a disk in memory, with records that are no database.
 
+mod ahead; // writes that wait in a queue while more arrives
 mod ends; // finish, cancel, expiry, and what each leaves behind
 mod failures; // full disks, failing disks, damaged records, failing commits
 mod model; // random appends, suspends, restarts and takeovers against a vector
