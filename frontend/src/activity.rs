@@ -54,6 +54,8 @@ struct State {
     head_since: Option<Instant>,
     /// When the socket stopped taking bytes.
     blocked_since: Option<Instant>,
+    /// A request was taken whose answer may not be with the socket entirely.
+    owes_answer: bool,
     /// HTTP/2: answers being sent, and when one of them last went on.
     answers: usize,
     progress: Instant,
@@ -70,6 +72,7 @@ impl Activity {
             idle_since: now,
             head_since: (!is_multiplexed).then_some(now),
             blocked_since: None,
+            owes_answer: false,
             answers: 0,
             progress: now,
         };
@@ -107,10 +110,23 @@ impl Activity {
         }
     }
 
+    /// hyper has handed all bytes that it holds to the socket.
+    pub(crate) fn flushed(&self) {
+        let mut state = self.state();
+        state.owes_answer &= state.requests > 0;
+    }
+
+    /// Whether bytes of an answer may be on their way: from a request's head to the flush behind
+    /// its answer. HTTP/1.1 only.
+    pub(crate) fn owes_answer(&self) -> bool {
+        self.state().owes_answer
+    }
+
     /// A request's head is whole.
     pub(crate) fn begin(self: &Arc<Self>) -> InFlight {
         let mut state = self.state();
         state.requests += 1;
+        state.owes_answer = true;
         state.head_since = None;
         InFlight {
             activity: Arc::clone(self),
@@ -283,6 +299,21 @@ mod tests {
         assert_eq!(expires(&activity), (Some(Expired::Write), 20));
         drop(request);
         assert_eq!(expires(&activity), (Some(Expired::Idle), 30));
+    }
+
+    #[test]
+    fn an_answer_is_owed_from_the_head_of_its_request_to_the_flush_behind_it() {
+        let activity = Activity::new(timeouts(), false);
+        activity.flushed();
+        assert!(!activity.owes_answer());
+        let request = activity.begin();
+        // hyper flushes while the handler works, and between two pieces of its answer.
+        activity.flushed();
+        assert!(activity.owes_answer());
+        drop(request.answering());
+        assert!(activity.owes_answer());
+        activity.flushed();
+        assert!(!activity.owes_answer());
     }
 
     #[tokio::test]

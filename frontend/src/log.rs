@@ -46,8 +46,9 @@ pub(crate) struct Entry {
     _in_flight: Counted,
     started: Instant,
     id: HeaderValue,
-    method: Method,
-    uri: Uri,
+    /// `None` when the head was not readable so far.
+    method: Option<Method>,
+    target: Target,
     user_agent: Option<HeaderValue>,
     remote: Option<SocketAddr>,
     route: &'static str,
@@ -55,6 +56,20 @@ pub(crate) struct Entry {
     sent: u64,
     status: Option<StatusCode>,
     is_complete: bool,
+}
+
+/// The beginning of a head that was refused unread, as far as it can be told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct RequestLine {
+    pub(crate) method: Option<Method>,
+    /// The path as it came, without a query.
+    pub(crate) path: Option<String>,
+}
+
+#[derive(Debug)]
+enum Target {
+    Read(Uri),
+    Unread(Option<String>),
 }
 
 // === impl Entry ===
@@ -72,12 +87,36 @@ impl Entry {
             _in_flight: metrics.request(),
             started: Instant::now(),
             id,
-            method: request.method.clone(),
-            uri: request.uri.clone(),
+            method: Some(request.method.clone()),
+            target: Target::Read(request.uri.clone()),
             user_agent: request.headers.get(USER_AGENT).cloned(),
             remote: request.extensions.get::<Peer>().map(|peer| peer.0),
             route: "unknown",
             received,
+            sent: 0,
+            status: None,
+            is_complete: false,
+        }
+    }
+
+    /// The line of a request whose head was refused before it was a request.
+    pub(crate) fn unread(
+        metrics: &Arc<Metrics>,
+        line: RequestLine,
+        id: HeaderValue,
+        remote: SocketAddr,
+    ) -> Self {
+        Self {
+            metrics: Arc::clone(metrics),
+            _in_flight: metrics.request(),
+            started: Instant::now(),
+            id,
+            method: line.method,
+            target: Target::Unread(line.path),
+            user_agent: None,
+            remote: Some(remote),
+            route: "unknown",
+            received: Arc::default(),
             sent: 0,
             status: None,
             is_complete: false,
@@ -98,18 +137,23 @@ impl Entry {
     pub(crate) fn answer(mut self, status: StatusCode, body: Body) -> Answer {
         self.status = Some(status);
         // Nothing is sent of an answer without a body, nor of one to HEAD.
-        self.is_complete = body.is_end_stream() || self.method == Method::HEAD;
+        self.is_complete = body.is_end_stream() || self.method == Some(Method::HEAD);
         Answer { body, entry: self }
     }
 
     fn write(&self, outcome: &Outcome) {
-        let path = escaped(without_token(self.uri.path()).as_bytes());
+        let path = match &self.target {
+            Target::Read(uri) => uri.path(),
+            Target::Unread(path) => path.as_deref().unwrap_or("-"),
+        };
+        let path = escaped(without_token(path).as_bytes());
+        let method = outcome.method.as_ref().map_or("-", Method::as_str);
         let user_agent = self.user_agent.as_ref().map(HeaderValue::as_bytes);
         let user_agent = user_agent.map(escaped).unwrap_or_default();
         let remote = self.remote.map(|remote| remote.to_string());
         tracing::info!(
             target: TARGET,
-            method = %outcome.method,
+            method = %method,
             path = %path,
             status = outcome.status.map_or(0, |status| status.as_u16()),
             bytes_in = outcome.received,

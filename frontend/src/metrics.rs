@@ -38,7 +38,8 @@ pub struct Metrics {
 #[derive(Debug, Clone)]
 pub(crate) struct Outcome {
     pub(crate) route: &'static str,
-    pub(crate) method: Method,
+    /// `None` when the head was not readable so far.
+    pub(crate) method: Option<Method>,
     /// `None` when the client was gone before there was an answer.
     pub(crate) status: Option<StatusCode>,
     pub(crate) duration: Duration,
@@ -137,7 +138,7 @@ impl Metrics {
     pub(crate) fn record(&self, outcome: &Outcome) {
         let labels = RequestLabels {
             route: outcome.route,
-            method: method_label(&outcome.method),
+            method: outcome.method.as_ref().map_or("other", method_label),
             status: status_label(outcome.status),
         };
         self.requests.get_or_create(&labels).inc();
@@ -205,7 +206,7 @@ mod tests {
         let metrics = Arc::new(Metrics::new());
         metrics.record(&Outcome {
             route: "blob",
-            method: Method::from_bytes(b"INVENTED").unwrap(),
+            method: Some(Method::from_bytes(b"INVENTED").unwrap()),
             status: Some(StatusCode::NOT_FOUND),
             duration: Duration::from_millis(3),
             received: 5,

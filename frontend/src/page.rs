@@ -20,14 +20,14 @@ pub struct PageQuery {
 // === impl PageQuery ===
 
 impl PageQuery {
-    /// Takes `n` and `last` from the pairs of a decoded query; the first of each counts.
+    /// Takes `n` and `last` from the pairs of a decoded query.
     ///
     /// # Errors
-    /// 400 when `n` is not a number of digits only. A number beyond `usize` is the largest one.
+    /// 400 when `n` is not a number of digits only, or when one of them has two values. A number
+    /// beyond `usize` is the largest one.
     pub fn from_pairs(pairs: &[(Cow<'_, str>, Cow<'_, str>)]) -> Result<Self, ApiError> {
-        let value = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, v)| &**v);
-        let n = match value("n") {
-            None | Some("") => None,
+        let n = match single_value(pairs, "n")? {
+            None => None,
             Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
                 Some(text.parse().unwrap_or(usize::MAX))
             }
@@ -39,7 +39,7 @@ impl PageQuery {
                 ));
             }
         };
-        let last = value("last").filter(|last| !last.is_empty());
+        let last = single_value(pairs, "last")?;
         Ok(Self {
             n,
             last: last.map(str::to_owned),
@@ -51,6 +51,33 @@ impl PageQuery {
     pub fn limit(&self, default: usize, max: usize) -> usize {
         self.n.unwrap_or(default).min(max)
     }
+}
+
+/// The value of a parameter that may have one; an empty one counts as not sent.
+///
+/// # Errors
+/// 400 when it is there twice with different values: a proxy or a client's library may have meant
+/// either. The same value again says nothing new.
+pub(crate) fn single_value<'a>(
+    pairs: &'a [(Cow<'_, str>, Cow<'_, str>)],
+    name: &str,
+) -> Result<Option<&'a str>, ApiError> {
+    let mut values = pairs
+        .iter()
+        .filter(|(key, _)| key == name)
+        .map(|(_, v)| &**v);
+    let Some(first) = values.next() else {
+        return Ok(None);
+    };
+    if let Some(other) = values.find(|&other| other != first) {
+        let shown = |text: &str| text.chars().take(100).collect::<String>();
+        let (first, other) = (shown(first), shown(other));
+        return Err(ApiError::new(
+            ErrorCode::ParameterInvalid,
+            format!("parameter {name} came twice, as {first:?} and as {other:?}"),
+        ));
+    }
+    Ok(Some(first).filter(|value| !value.is_empty()))
 }
 
 /// The value of `Link` for the page behind `last`: `<path?n=..&last=..>; rel="next"`.
@@ -87,12 +114,21 @@ mod tests {
             ("n=&last=", page(None, None)),
             ("n=0", page(Some(0), None)),
             ("n=5&last=a%2Fb", page(Some(5), Some("a/b"))),
-            ("last=x&n=7&n=8", page(Some(7), Some("x"))),
+            ("last=x&n=7&n=7", page(Some(7), Some("x"))),
             ("n=99999999999999999999999", page(Some(usize::MAX), None)),
         ] {
             assert_eq!(read(query).unwrap(), expected, "{query:?}");
         }
-        for bad in ["n=-1", "n=x", "n=1.5", "n=+1", "n=%00"] {
+        for bad in [
+            "n=-1",
+            "n=x",
+            "n=1.5",
+            "n=+1",
+            "n=%00",
+            "n=7&n=8",
+            "n=&n=8",
+            "last=a&last=b",
+        ] {
             let refused = read(bad).unwrap_err();
             assert_eq!(refused.code(), ErrorCode::ParameterInvalid, "{bad:?}");
         }

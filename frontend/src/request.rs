@@ -1,7 +1,8 @@
 //! What handlers read of a request: typed headers, and the body with a limit.
 //!
 //! 1. A header that cannot be read counts as not sent, except where taking it for absent could store
-//!    something else than was meant (`Content-Length`, `Content-Range`).
+//!    something else than was meant (`Content-Length`, `Content-Range`, `Content-Type`). One that
+//!    was sent twice, where there can be only one, cannot be read.
 //! 2. A body is taken piece by piece; only a manifest is collected, up to its limit.
 //!
 //! How long a body may stand still, and what happens to the rest of one that nobody needs, is the
@@ -14,7 +15,7 @@ use crate::range::ChunkRange;
 use bytes::{Bytes, BytesMut};
 use floundr_engine::digest::Digest;
 use floundr_engine::repository::TagCondition;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http_body_util::BodyExt as _;
 
 /// The body of a request as handlers take it: hyper's, or one made in this process.
@@ -71,17 +72,38 @@ fn entity_tag(text: &str) -> Option<Digest> {
     text.trim_matches('"').parse().ok()
 }
 
-/// A header's value, when it is there and is text.
+/// A header's value, when it is there once and is text.
 pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+    let value = single(headers, name, ErrorCode::ParameterInvalid).ok()??;
+    value.to_str().ok()
+}
+
+/// The value of a header that may be there once.
+///
+/// # Errors
+/// `code` when it is there more than once.
+pub(crate) fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+    code: ErrorCode,
+) -> Result<Option<&'a HeaderValue>, ApiError> {
+    let mut lines = headers.get_all(name).iter();
+    match (lines.next(), lines.next()) {
+        (first, None) => Ok(first),
+        (Some(first), Some(second)) => Err(ApiError::new(
+            code,
+            format!("header {name} came twice, as {first:?} and as {second:?}"),
+        )),
+        (None, Some(_)) => Ok(None),
+    }
 }
 
 /// `Content-Length`.
 ///
 /// # Errors
-/// `SIZE_INVALID` when it is not a number.
+/// `SIZE_INVALID` when it is not one number.
 pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
-    let Some(value) = headers.get(header::CONTENT_LENGTH) else {
+    let Some(value) = single(headers, &header::CONTENT_LENGTH, ErrorCode::SizeInvalid)? else {
         return Ok(None);
     };
     let length = value.to_str().ok().and_then(|text| text.parse().ok());
@@ -100,10 +122,9 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Result<Option<u64>, ApiErro
 /// `BLOB_UPLOAD_INVALID` when it cannot be read; `SIZE_INVALID` when `Content-Length` disagrees.
 pub(crate) fn chunk_range(headers: &HeaderMap) -> Result<Option<ChunkRange>, ApiError> {
     let length = content_length(headers)?;
-    let Some(value) = headers
-        .get(header::CONTENT_RANGE)
-        .filter(|_| length != Some(0))
-    else {
+    let code = ErrorCode::BlobUploadInvalid;
+    let value = single(headers, &header::CONTENT_RANGE, code)?;
+    let Some(value) = value.filter(|_| length != Some(0)) else {
         return Ok(None);
     };
     let range = ChunkRange::parse(&String::from_utf8_lossy(value.as_bytes()))?;
@@ -121,12 +142,11 @@ pub(crate) fn chunk_range(headers: &HeaderMap) -> Result<Option<ChunkRange>, Api
 
 /// Whether `Range` counts: there is no `If-Range`, or it names this very content (RFC 9110, 13.1.5).
 pub(crate) fn range_counts(headers: &HeaderMap, digest: &Digest) -> bool {
-    match headers.get(header::IF_RANGE) {
-        None => true,
-        Some(value) => value
-            .to_str()
-            .is_ok_and(|tag| tag.trim() == format!("\"{digest}\"")),
+    if !headers.contains_key(header::IF_RANGE) {
+        return true;
     }
+    let tag = text(headers, &header::IF_RANGE);
+    tag.is_some_and(|tag| tag.trim() == format!("\"{digest}\""))
 }
 
 /// What `If-Match` and `If-None-Match` demand of a tag that is to be set. `If-Match` wins.
@@ -151,8 +171,13 @@ pub(crate) fn tag_condition(headers: &HeaderMap) -> TagCondition {
 /// # Cancel safety
 /// Cancel safe: a piece is given or still to come.
 pub(crate) async fn next_piece<B: Incoming>(body: &mut B) -> Result<Option<Bytes>, ApiError> {
+    piece(body, ErrorCode::UploadTimeout).await
+}
+
+/// [`next_piece`] of something whose standing still has the kind `stalled`.
+async fn piece<B: Incoming>(body: &mut B, stalled: ErrorCode) -> Result<Option<Bytes>, ApiError> {
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| broken_body(error.into()))?;
+        let frame = frame.map_err(|error| broken_body(error.into(), stalled))?;
         if let Ok(piece) = frame.into_data()
             && !piece.is_empty()
         {
@@ -162,10 +187,10 @@ pub(crate) async fn next_piece<B: Incoming>(body: &mut B) -> Result<Option<Bytes
     Ok(None)
 }
 
-fn broken_body(error: BoxError) -> ApiError {
+fn broken_body(error: BoxError, stalled: ErrorCode) -> ApiError {
     match error.downcast::<RequestBodyError>() {
         Ok(error) => match *error {
-            RequestBodyError::Idle(_) => ApiError::from_error(ErrorCode::UploadTimeout, *error),
+            RequestBodyError::Idle(_) => ApiError::from_error(stalled, *error),
             RequestBodyError::Broken(_) => ended_early().with_source(*error),
         },
         Err(error) => ended_early().with_source(Early(error)),
@@ -201,7 +226,7 @@ pub(crate) async fn collect_manifest<B: Incoming>(
         return Err(oci::too_large(limit));
     }
     let mut content = BytesMut::new();
-    while let Some(piece) = next_piece(body).await? {
+    while let Some(piece) = piece(body, ErrorCode::ManifestTimeout).await? {
         if content.len() as u64 + piece.len() as u64 > limit {
             return Err(oci::too_large(limit));
         }
@@ -223,7 +248,6 @@ pub(crate) async fn collect_manifest<B: Incoming>(
 mod tests {
     use super::*;
     use floundr_engine::digest::Algorithm;
-    use http::HeaderValue;
     use http_body_util::Full;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -287,6 +311,29 @@ mod tests {
                 .unwrap()
                 .is_some()
         );
+    }
+
+    #[test]
+    fn a_header_that_came_twice_is_refused_or_not_sent() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            header::RANGE,
+            header::CONTENT_RANGE,
+            header::CONTENT_LENGTH,
+            header::IF_RANGE,
+        ] {
+            headers.append(&name, HeaderValue::from_static("0-0"));
+            headers.append(&name, HeaderValue::from_static("1-1"));
+        }
+        assert_eq!(text(&headers, &header::RANGE), None);
+        assert!(!range_counts(&headers, &Digest::of(Algorithm::Sha256, b"")));
+        let refused = content_length(&headers).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::SizeInvalid);
+        headers.remove(header::CONTENT_LENGTH);
+        let refused = chunk_range(&headers).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::BlobUploadInvalid);
+        let told = "header content-range came twice, as \"0-0\" and as \"1-1\"";
+        assert_eq!(refused.message(), told);
     }
 
     #[test]

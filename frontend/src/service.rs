@@ -15,8 +15,9 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::error::{ApiError, ErrorCode};
 use crate::handlers;
-use crate::log::{Answer, Entry};
+use crate::log::{Answer, Entry, RequestLine};
 use crate::metrics::Metrics;
+use crate::response::API_VERSION;
 use crate::route::Route;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -87,6 +88,19 @@ impl<H: Handler> Registry<H> {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
+        self.respond(request, Ok(())).await
+    }
+
+    /// Answers one request, or says why the connection does not take it.
+    pub(crate) async fn respond<B>(
+        &self,
+        request: Request<B>,
+        verdict: Result<(), ApiError>,
+    ) -> Response<Answer>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
         let (request, body) = request.into_parts();
         let (body, mut leftover) = body::receive(body, self.config.timeouts.body);
         let id = request_id(&request.headers);
@@ -94,7 +108,13 @@ impl<H: Handler> Registry<H> {
         let expects = request.headers.contains_key(EXPECT);
         let (is_head, version) = (request.method == Method::HEAD, request.version);
 
-        let outcome = self.answer(&mut entry, request, body).await;
+        let outcome = match verdict {
+            Ok(()) => self.answer(&mut entry, request, body).await,
+            Err(error) => {
+                drop(body);
+                Err(error)
+            }
+        };
 
         let mut response = outcome.unwrap_or_else(|error| refusal(&error, is_head, &entry));
         let limits = (
@@ -107,6 +127,25 @@ impl<H: Handler> Registry<H> {
             response.headers_mut().insert(CONNECTION, close);
         }
         let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID.clone(), entry.id().clone());
+        let (head, body) = response.into_parts();
+        let body = entry.answer(head.status, body);
+        Response::from_parts(head, body)
+    }
+
+    /// The refusal of what never became a request, after which the connection ends: its id, its
+    /// line and its count are those of any other.
+    pub(crate) fn refuse(
+        &self,
+        error: &ApiError,
+        line: RequestLine,
+        peer: SocketAddr,
+    ) -> Response<Answer> {
+        let is_head = line.method == Some(Method::HEAD);
+        let entry = Entry::unread(&self.metrics, line, new_request_id(), peer);
+        let mut response = refusal(error, is_head, &entry);
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
         headers.insert(X_REQUEST_ID.clone(), entry.id().clone());
         let (head, body) = response.into_parts();
         let body = entry.answer(head.status, body);
@@ -169,8 +208,6 @@ impl Handler for Context {
 
 /// The id a client or a proxy gave, if it is fit for a log, else one that is unique.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     let is_sane = |id: &&HeaderValue| {
         let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
         (1..=64).contains(&id.len()) && id.as_bytes().iter().all(fits)
@@ -178,6 +215,12 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     if let Some(id) = headers.get(&X_REQUEST_ID).filter(is_sane) {
         return id.clone();
     }
+    new_request_id()
+}
+
+fn new_request_id() -> HeaderValue {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     // A keyed hash of a counter: nobody can guess it, and two processes do not give the same ones.
     let id = KEYS.hash_one(NUMBER.fetch_add(1, Ordering::Relaxed));
     HeaderValue::try_from(format!("{id:016x}")).expect("hex digits are a header value")
@@ -203,6 +246,7 @@ fn refusal(error: &ApiError, is_head: bool, entry: &Entry) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(http::header::CONTENT_LENGTH, length);
+    headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     error.extend_headers(headers);
     response
 }

@@ -13,7 +13,8 @@ mod http;
 mod sniff;
 
 use crate::activity::Activity;
-use crate::config::Config;
+use crate::error::{ApiError, ErrorCode};
+use crate::log::RequestLine;
 use crate::server::{Stop, wait};
 use crate::service::{Handler, Registry};
 use crate::stream::{Socket, Stream};
@@ -77,18 +78,17 @@ impl<H: Handler> Connection<H> {
     pub(crate) async fn serve(mut self, socket: TcpStream) {
         let _open = self.registry.metrics().connection();
         let security = self.security.clone();
-        let config = Arc::clone(self.registry.config());
+        let (registry, peer) = (Arc::clone(&self.registry), self.peer);
         let opening = async {
             match security {
-                Security::Plain => open_plain(socket, &config).await,
-                Security::Tls(acceptor) => open_tls(socket, acceptor, &config).await,
+                Security::Plain => open_plain(socket, &registry, peer).await,
+                Security::Tls(acceptor) => open_tls(socket, acceptor, &registry, peer).await,
             }
         };
         let opened = tokio::select! {
             opened = opening => opened,
             () = wait(&mut self.stop) => return,
         };
-        let peer = self.peer;
         match opened {
             Ok(Some(opened)) => self.converse(opened).await,
             Ok(None) => {}
@@ -121,16 +121,20 @@ impl<H: Handler> Connection<H> {
 }
 
 /// Finds out what the client speaks on the plain port.
-async fn open_plain(mut socket: TcpStream, config: &Config) -> io::Result<Option<Opened>> {
-    let (opening, prefix) = sniff::read_opening(&mut socket, &config.timeouts).await?;
+async fn open_plain<H: Handler>(
+    mut socket: TcpStream,
+    registry: &Registry<H>,
+    peer: SocketAddr,
+) -> io::Result<Option<Opened>> {
+    let timeouts = &registry.config().timeouts;
+    let (opening, prefix) = sniff::read_opening(&mut socket, timeouts).await?;
     let protocol = match opening {
         Opening::Http1 => Protocol::Http1,
         Opening::Http2 => Protocol::Http2,
         Opening::TlsHello => {
-            let peer = socket.peer_addr()?;
             tracing::info!(%peer, "a client began a TLS handshake on the plain HTTP port; \
                 it was told so (docker: list this registry under insecure-registries)");
-            end::refuse(socket, sniff::TLS_ON_PLAIN, config).await?;
+            refuse(socket, sniff::TLS_ON_PLAIN, registry, peer).await?;
             return Ok(None);
         }
     };
@@ -143,20 +147,21 @@ async fn open_plain(mut socket: TcpStream, config: &Config) -> io::Result<Option
 }
 
 /// Shakes hands; the client's offer decides about HTTP/2.
-async fn open_tls(
+async fn open_tls<H: Handler>(
     socket: TcpStream,
     acceptor: TlsAcceptor,
-    config: &Config,
+    registry: &Registry<H>,
+    peer: SocketAddr,
 ) -> io::Result<Option<Opened>> {
+    let timeouts = &registry.config().timeouts;
     let mut first = [0];
-    let peeked = timeout(config.timeouts.first_byte, socket.peek(&mut first)).await??;
+    let peeked = timeout(timeouts.first_byte, socket.peek(&mut first)).await??;
     if peeked > 0 && first[0] != sniff::TLS_HANDSHAKE {
-        let peer = socket.peer_addr()?;
         tracing::info!(%peer, "a client did not begin with a TLS handshake on the TLS port");
-        end::refuse(socket, sniff::PLAIN_ON_TLS, config).await?;
+        refuse(socket, sniff::PLAIN_ON_TLS, registry, peer).await?;
         return Ok(None);
     }
-    let socket = timeout(config.timeouts.headers, acceptor.accept(socket)).await??;
+    let socket = timeout(timeouts.headers, acceptor.accept(socket)).await??;
     let protocol = match socket.get_ref().1.alpn_protocol() {
         Some(b"h2") => Protocol::Http2,
         _ => Protocol::Http1,
@@ -167,6 +172,18 @@ async fn open_tls(
         protocol,
         prefix: Bytes::new(),
     }))
+}
+
+/// Tells a client that speaks another protocol than the port, and ends the connection.
+async fn refuse<H: Handler>(
+    socket: TcpStream,
+    message: &str,
+    registry: &Registry<H>,
+    peer: SocketAddr,
+) -> io::Result<()> {
+    let error = ApiError::new(ErrorCode::ParameterInvalid, message);
+    let answer = registry.refuse(&error, RequestLine::default(), peer);
+    end::refuse(socket, answer, registry.config()).await
 }
 
 // === impl Security ===

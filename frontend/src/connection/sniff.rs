@@ -2,7 +2,7 @@
 //!
 //! The plain port takes HTTP/1.1 and HTTP/2 with prior knowledge, whose clients begin with a fixed
 //! preface (RFC 9113, section 3.4). A client that begins a TLS handshake there gets an answer in
-//! plain text: Go's clients recognise it and say what is wrong, docker then tries plain HTTP.
+//! plain HTTP: Go's clients recognise it and say what is wrong, docker then tries plain HTTP.
 
 use crate::config::Timeouts;
 use bytes::Bytes;
@@ -16,15 +16,13 @@ pub(super) const TLS_HANDSHAKE: u8 = 0x16;
 
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// The answer to a TLS handshake on the plain port.
-pub(super) const TLS_ON_PLAIN: &str = "HTTP/1.1 400 Bad Request\r\n\
-    content-type: text/plain\r\nconnection: close\r\n\r\n\
-    This port speaks plain HTTP, and the client began a TLS handshake. Use http:// for it.\n";
+/// What a client is told that begins a TLS handshake on the plain port.
+pub(super) const TLS_ON_PLAIN: &str =
+    "this port speaks plain HTTP, and the client began a TLS handshake; use http:// for it";
 
-/// The answer to anything but a TLS handshake on the TLS port.
-pub(super) const PLAIN_ON_TLS: &str = "HTTP/1.1 400 Bad Request\r\n\
-    content-type: text/plain\r\nconnection: close\r\n\r\n\
-    This port speaks TLS, and the client sent plain text. Use https:// for it.\n";
+/// What a client is told that begins with anything but a TLS handshake on the TLS port.
+pub(super) const PLAIN_ON_TLS: &str =
+    "this port speaks TLS, and the client sent plain text; use https:// for it";
 
 /// How a conversation on the plain port begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -39,6 +39,8 @@ pub enum ErrorCode {
     ManifestInvalid,
     /// code-6 as 413: the manifest has more bytes than the limit.
     ManifestTooLarge,
+    /// code-6 as 408: the client stopped sending the manifest.
+    ManifestTimeout,
     /// code-6 as 412: the tag is not where the request demands it to be.
     PreconditionFailed,
     /// code-7: this repository has no such manifest or tag (404).
@@ -65,6 +67,12 @@ pub enum ErrorCode {
     EndpointUnknown,
     /// code-13 as 400: a parameter or header cannot be understood.
     ParameterInvalid,
+    /// code-13 as 408: the head of a request did not come in time.
+    HeadTimeout,
+    /// code-13 as 414: the request line is longer than is read.
+    TargetTooLong,
+    /// code-13 as 431: the head has more bytes or lines than are read.
+    HeadTooLarge,
     /// code-14: slow down (429).
     TooManyRequests,
     /// Something broke here (500).
@@ -89,7 +97,7 @@ pub struct ApiError {
 
 impl ErrorCode {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::BlobUnknown,
         Self::BlobUploadInvalid,
         Self::BlobUploadUnknown,
@@ -100,6 +108,7 @@ impl ErrorCode {
         Self::ManifestBlobUnknown,
         Self::ManifestInvalid,
         Self::ManifestTooLarge,
+        Self::ManifestTimeout,
         Self::PreconditionFailed,
         Self::ManifestUnknown,
         Self::NameInvalid,
@@ -113,6 +122,9 @@ impl ErrorCode {
         Self::MethodNotAllowed,
         Self::EndpointUnknown,
         Self::ParameterInvalid,
+        Self::HeadTimeout,
+        Self::TargetTooLong,
+        Self::HeadTooLarge,
         Self::TooManyRequests,
         Self::Internal,
         Self::Unavailable,
@@ -130,9 +142,10 @@ impl ErrorCode {
             Self::BlobUploadUnknown => "BLOB_UPLOAD_UNKNOWN",
             Self::DigestInvalid => "DIGEST_INVALID",
             Self::ManifestBlobUnknown => "MANIFEST_BLOB_UNKNOWN",
-            Self::ManifestInvalid | Self::ManifestTooLarge | Self::PreconditionFailed => {
-                "MANIFEST_INVALID"
-            }
+            Self::ManifestInvalid
+            | Self::ManifestTooLarge
+            | Self::ManifestTimeout
+            | Self::PreconditionFailed => "MANIFEST_INVALID",
             Self::ManifestUnknown => "MANIFEST_UNKNOWN",
             Self::NameInvalid => "NAME_INVALID",
             Self::NameUnknown => "NAME_UNKNOWN",
@@ -140,9 +153,12 @@ impl ErrorCode {
             Self::TagInvalid => "TAG_INVALID",
             Self::Unauthorized => "UNAUTHORIZED",
             Self::Denied => "DENIED",
-            Self::MethodNotAllowed | Self::EndpointUnknown | Self::ParameterInvalid => {
-                "UNSUPPORTED"
-            }
+            Self::MethodNotAllowed
+            | Self::EndpointUnknown
+            | Self::ParameterInvalid
+            | Self::HeadTimeout
+            | Self::TargetTooLong
+            | Self::HeadTooLarge => "UNSUPPORTED",
             Self::TooManyRequests => "TOOMANYREQUESTS",
             Self::Internal => "UNKNOWN",
             Self::Unavailable => "UNAVAILABLE",
@@ -169,7 +185,11 @@ impl ErrorCode {
             | Self::NameUnknown
             | Self::EndpointUnknown => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::UploadTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::UploadTimeout | Self::ManifestTimeout | Self::HeadTimeout => {
+                StatusCode::REQUEST_TIMEOUT
+            }
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UploadConflict => StatusCode::CONFLICT,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::ManifestTooLarge | Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

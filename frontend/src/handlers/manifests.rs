@@ -118,9 +118,10 @@ pub(super) async fn delete(
     Ok(response::deleted())
 }
 
-/// `Content-Type`, which must be text when it is there.
+/// `Content-Type`, which must be text, and there once, when it is there.
 fn content_type(parts: &Parts) -> Result<Option<&str>, ApiError> {
-    let value = parts.headers.get(header::CONTENT_TYPE);
+    let code = ErrorCode::ManifestInvalid;
+    let value = request::single(&parts.headers, &header::CONTENT_TYPE, code)?;
     value
         .map(|value| {
             value

@@ -1,8 +1,8 @@
 //! From a [`Route`] to its handler. Handlers are thin: parse, one engine call, one response.
 //!
 //! 1. Handlers do not call one another.
-//! 2. Every answer says `Docker-Distribution-Api-Version`, refusals too; a pull with `?ns=` hears
-//!    it back as `OCI-Namespace`.
+//! 2. Every answer says `Docker-Distribution-Api-Version` (refusals in `service`); a pull with
+//!    `?ns=` hears it back as `OCI-Namespace`.
 //! 3. A handler takes the body only where the endpoint has one; what it leaves is the pipeline's.
 
 mod base;
@@ -39,10 +39,7 @@ pub(crate) async fn dispatch<B: Incoming>(
     const VERSION: HeaderValue = HeaderValue::from_static("registry/2.0");
     let (parts, body) = request.into_parts();
     let namespace = namespace(&route, &parts);
-    let mut response = match answer(context, route, &parts, body).await {
-        Ok(response) => response,
-        Err(error) => return Err(error.with_header(API_VERSION, VERSION)),
-    };
+    let mut response = answer(context, route, &parts, body).await?;
     let headers = response.headers_mut();
     headers.insert(API_VERSION, VERSION);
     if let Some(namespace) = namespace {

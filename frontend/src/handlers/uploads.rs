@@ -3,7 +3,9 @@
 //! 1. A mount that cannot be done is answered with a fresh session, never with a refusal.
 //! 2. What arrived before a body broke or a chunk turned out too short stays: the session rests at
 //!    that offset, which `GET` tells.
-//! 3. A chunk that does not start at the session's end changes nothing and disturbs no other writer.
+//! 3. Bytes are never dropped in silence: a `POST` that has some and does not say of which digest
+//!    they are is refused.
+//! 4. A chunk that does not start at the session's end changes nothing and disturbs no other writer.
 
 use crate::body::Body;
 use crate::context::Context;
@@ -60,6 +62,8 @@ pub(super) async fn start<B: Incoming>(
             };
             return whole(repository, digest, blob).await;
         }
+    } else {
+        expect_no_body(parts, body).await?;
     }
     let announced = start.algorithm;
     let implied = start.digest.or(start.mount.map(|mount| mount.digest));
@@ -118,6 +122,28 @@ pub(super) async fn cancel(
 ) -> Result<Response<Body>, ApiError> {
     repository.resume_upload(id).await?.cancel().await?;
     Ok(response::upload_cancelled())
+}
+
+/// That a `POST` without a digest brings no bytes. Every client that opens a session sends a length
+/// of zero or no body at all.
+async fn expect_no_body<B: Incoming>(parts: &Parts, body: &mut B) -> Result<(), ApiError> {
+    let announced = request::content_length(&parts.headers)?;
+    let has_body = match announced {
+        Some(length) => length > 0,
+        None => request::next_piece(body).await?.is_some(),
+    };
+    if !has_body {
+        return Ok(());
+    }
+    let length = announced.map_or_else(String::new, |length| format!(" of {length} bytes"));
+    Err(ApiError::new(
+        ErrorCode::BlobUploadInvalid,
+        format!(
+            "the request has a body{length} and no parameter digest: send the whole blob with \
+             ?digest=<its digest>, or open the upload with an empty body and send the blob to the \
+             location that is answered"
+        ),
+    ))
 }
 
 /// Whether the blob is in the repository now. Without a source, a few holders are tried.

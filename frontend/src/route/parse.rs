@@ -2,7 +2,7 @@
 
 use super::{Mount, ReferrersOf, Route, UploadStart};
 use crate::error::{ApiError, ErrorCode};
-use crate::page::PageQuery;
+use crate::page::{PageQuery, single_value};
 use floundr_engine::digest::Digest;
 use floundr_engine::name::{Reference, RepositoryName, Tag};
 use floundr_engine::upload::UploadId;
@@ -214,6 +214,17 @@ fn repository(name: Name<'_>) -> Result<RepositoryName, ApiError> {
     Ok(name.join("/").parse()?)
 }
 
+/// A mount may always be answered with a session, so what cannot be read is not refused. An
+/// unreadable `from` must not become "from anywhere".
+fn mount(digest: Option<&str>, from: Option<&str>) -> Option<Mount> {
+    let digest = digest?.parse().ok()?;
+    let from = match from {
+        None => None,
+        Some(from) => Some(from.parse().ok()?),
+    };
+    Some(Mount { digest, from })
+}
+
 // === impl Query ===
 
 impl<'a> Query<'a> {
@@ -221,10 +232,8 @@ impl<'a> Query<'a> {
         Self(form_urlencoded::parse(query.as_bytes()).collect())
     }
 
-    /// The first value of a parameter; an empty one counts as not sent.
-    fn value(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
-        Some(&**value).filter(|value| !value.is_empty())
+    fn value(&self, name: &str) -> Result<Option<&str>, ApiError> {
+        single_value(&self.0, name)
     }
 
     fn page(&self) -> Result<PageQuery, ApiError> {
@@ -232,7 +241,7 @@ impl<'a> Query<'a> {
     }
 
     fn digest(&self) -> Result<Option<Digest>, ApiError> {
-        Ok(self.value("digest").map(str::parse).transpose()?)
+        Ok(self.value("digest")?.map(str::parse).transpose()?)
     }
 
     fn tags(&self) -> Result<Vec<Tag>, ApiError> {
@@ -249,23 +258,13 @@ impl<'a> Query<'a> {
     }
 
     fn upload_start(&self) -> Result<UploadStart, ApiError> {
-        let algorithm = self.value("digest-algorithm").map(str::parse).transpose()?;
+        let algorithm = self.value("digest-algorithm")?;
+        let algorithm = algorithm.map(str::parse).transpose()?;
         Ok(UploadStart {
-            mount: self.mount(),
+            mount: mount(self.value("mount")?, self.value("from")?),
             digest: self.digest()?,
             algorithm,
         })
-    }
-
-    /// A mount may always be answered with a session, so what cannot be read is not refused. An
-    /// unreadable `from` must not become "from anywhere".
-    fn mount(&self) -> Option<Mount> {
-        let digest = self.value("mount")?.parse().ok()?;
-        let from = match self.value("from") {
-            None => None,
-            Some(from) => Some(from.parse().ok()?),
-        };
-        Some(Mount { digest, from })
     }
 
     fn referrers(&self, subject: &str) -> Result<ReferrersOf, ApiError> {
@@ -273,7 +272,7 @@ impl<'a> Query<'a> {
         let after = page.last.as_deref().map(str::parse).transpose()?;
         // A media type has no space: a "+" that a client did not escape was decoded to one.
         let artifact_type = self
-            .value("artifactType")
+            .value("artifactType")?
             .map(|text| text.replace(' ', "+"));
         Ok(ReferrersOf {
             subject: subject.parse()?,

@@ -6,25 +6,33 @@
 //! 2. Memory is bounded: a read buffer for HTTP/1.1, windows and stream counts for HTTP/2.
 //! 3. Limits of time are `activity`'s alone; hyper's own timer for heads is off, because it counts
 //!    the time between two requests as well.
+//! 4. What hyper refuses of HTTP/1.1 by itself is answered as every other refusal, see [`gate`].
+//!    HTTP/2 has frames for that (RST_STREAM, GOAWAY, a bare 431), which are hyper's.
 
 mod executor;
+mod gate;
+mod host;
+mod refusal;
 
 use super::end;
 use crate::activity::{Activity, Expired, InFlight};
 use crate::body::{BodyError, Transport};
 use crate::config::Config;
+use crate::error::ApiError;
 use crate::log::Answer;
 use crate::server::{Stop, wait};
 use crate::service::{Handler, Peer, Registry};
 use crate::stream::Stream;
 use bytes::Bytes;
 use executor::Executor;
+use gate::Gate;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use refusal::Refusal;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -46,10 +54,6 @@ const PING: Duration = Duration::from_secs(30);
 
 /// hyper parses up to this many header lines without an allocation.
 const HEADERS_ON_STACK: usize = 100;
-
-const TIMED_OUT: &str = "HTTP/1.1 408 Request Timeout\r\n\
-    content-type: text/plain\r\nconnection: close\r\n\r\n\
-    The head of a request did not come in time.\n";
 
 /// One connection whose protocol is known.
 pub(super) struct Conversation<H> {
@@ -89,15 +93,31 @@ impl<H: Handler> Conversation<H> {
         } else {
             Transport::Other
         };
-        let service = service_fn(move |request| self.answer(request, transport));
-        let mut connection = http1_builder(&config).serve_connection(TokioIo::new(stream), service);
+        let registry = Arc::clone(&self.registry);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let verdict = host::check(request.version(), request.headers());
+            self.answer(request, transport, verdict)
+        });
+        let gate = Gate::new(stream, Arc::clone(&activity));
+        let mut connection = http1_builder(&config).serve_connection(TokioIo::new(gate), service);
         let ended = drive(&mut connection, &activity, &mut stop).await;
         report(&ended, peer);
-        let stream = connection.into_parts().io.into_inner();
-        let ending = match ended {
-            Ended::Expired(Expired::Headers) => end::refuse(stream, TIMED_OUT, &config).await,
-            Ended::Done(_) if !stream.is_at_end() => end::linger(stream, &config).await,
-            Ended::Done(_) | Ended::Expired(Expired::Idle | Expired::Write) => Ok(()),
+        let parts = connection.into_parts();
+        let (stream, status) = parts.io.into_inner().open();
+        let refusal = match &ended {
+            // In the middle of another answer nothing can be said.
+            _ if activity.owes_answer() => None,
+            Ended::Done(Err(error)) => Refusal::of(error, status, &parts.read_buf, &config),
+            Ended::Expired(Expired::Headers) => Some(Refusal::late(&parts.read_buf, &config)),
+            Ended::Done(Ok(())) | Ended::Expired(Expired::Idle | Expired::Write) => None,
+        };
+        let ending = match (refusal, ended) {
+            (Some(Refusal { error, line }), _) => {
+                let answer = registry.refuse(&error, line, peer);
+                end::refuse(stream, answer, &config).await
+            }
+            (None, Ended::Done(_)) if !stream.is_at_end() => end::linger(stream, &config).await,
+            (None, _) => Ok(()),
         };
         if let Err(error) = ending {
             tracing::debug!(%error, %peer, "a connection was not closed cleanly");
@@ -108,7 +128,7 @@ impl<H: Handler> Conversation<H> {
         let config = Arc::clone(self.registry.config());
         let (activity, peer) = (Arc::clone(&self.activity), self.peer);
         let executor = Executor::default();
-        let service = service_fn(move |request| self.answer(request, Transport::Other));
+        let service = service_fn(move |request| self.answer(request, Transport::Other, Ok(())));
         let mut connection = http2_builder(executor.clone(), &config)
             .serve_connection(TokioIo::new(stream), service);
         let mut ended = drive(&mut connection, &activity, &mut stop).await;
@@ -126,13 +146,14 @@ impl<H: Handler> Conversation<H> {
         &self,
         mut request: Request<Incoming>,
         transport: Transport,
+        verdict: Result<(), ApiError>,
     ) -> impl Future<Output = Result<Response<Tracked>, Infallible>> + Send + use<H> {
         let in_flight = self.activity.begin();
         request.extensions_mut().insert(transport);
         request.extensions_mut().insert(Peer(self.peer));
         let registry = Arc::clone(&self.registry);
         async move {
-            let response = registry.handle(request).await;
+            let response = registry.respond(request, verdict).await;
             let in_flight = in_flight.answering();
             Ok(response.map(|answer| Tracked { answer, in_flight }))
         }
@@ -208,7 +229,7 @@ fn report(ended: &Ended, peer: SocketAddr) {
 
 // === impl Graceful ===
 
-impl<S> Graceful for http1::Connection<TokioIo<Stream>, S>
+impl<S> Graceful for http1::Connection<TokioIo<Gate>, S>
 where
     S: HttpService<Incoming, ResBody = Tracked, Error = Infallible> + Unpin + Send,
     S::Future: Send,
