@@ -90,7 +90,9 @@ impl Activity {
     /// Bytes came from the client.
     pub(crate) fn received(&self) {
         let mut state = self.state();
-        if !self.is_multiplexed && state.requests == 0 && state.head_since.is_none() {
+        // While the end of an answer is on its way nobody looks at the next head.
+        let awaits_head = !self.is_multiplexed && !state.owes_answer;
+        if awaits_head && state.head_since.is_none() {
             state.head_since = Some(Instant::now());
         }
     }
@@ -272,6 +274,10 @@ mod tests {
         drop(activity.begin());
         assert_eq!(expires(&activity), (Some(Expired::Idle), 30));
         age(&activity, Duration::from_secs(29));
+        // A client that sends on before it has read its answer is not late with a head.
+        activity.received();
+        assert_eq!(expires(&activity), (Some(Expired::Idle), 1));
+        activity.flushed();
         activity.received();
         assert_eq!(expires(&activity), (Some(Expired::Headers), 10));
     }

@@ -200,7 +200,7 @@ fn broken_body(error: BoxError, stalled: ErrorCode) -> ApiError {
 fn ended_early() -> ApiError {
     ApiError::new(
         ErrorCode::SizeInvalid,
-        "the request body ended before its announced end",
+        "the request body is not whole: it broke off, or its chunks cannot be read",
     )
 }
 

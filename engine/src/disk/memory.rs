@@ -37,6 +37,8 @@ pub struct DiskCounts {
 /// A call that shall fail with an I/O error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
+    /// The read after this many further ones.
+    Read(u64),
     /// The write after this many further ones.
     Write(u64),
     /// The sync of a file after this many further ones.
@@ -316,7 +318,13 @@ impl DiskFile for MemoryFile {
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.disk.state.lock().counts.bytes_read += buffer.len() as u64;
+        let mut state = self.disk.state.lock();
+        state.counts.bytes_read += buffer.len() as u64;
+        state.fail_if(|fault| match fault {
+            Fault::Read(left) => Some(left),
+            _ => None,
+        })?;
+        drop(state);
         let file = self.file.lock();
         let start = usize::try_from(offset).map_err(io::Error::other)?;
         let stored = start

@@ -1,8 +1,8 @@
 //! Everything a client can get wrong: each is refused with the specification's code and a message,
 //! and afterwards the store holds exactly what it held before.
 //!
-//! Floods of headers, slow heads, and clients that stop sending or reading are in `connections` and
-//! `pipeline`; a full disk is in `pains`.
+//! What is wrong with the bytes on the wire (heads, lengths, floods, slow and silent clients) is in
+//! `bad_input_wire`, `connections` and `pipeline`; a full disk is in `pains`.
 
 use super::registry::{
     DOCKER_LIST, DOCKER_MANIFEST, LAYER, OCI_INDEX, OCI_MANIFEST, TestRegistry, descriptor, image,
@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 
 /// What must not change.
 #[derive(Debug, PartialEq)]
-struct Trace {
+pub(crate) struct Trace {
     statistics: Statistics,
     files: usize,
     tags: Vec<String>,
 }
 
-async fn trace(registry: &TestRegistry) -> Trace {
+pub(crate) async fn trace(registry: &TestRegistry) -> Trace {
     registry.audit().await;
     Trace {
         statistics: registry.engine.statistics().await.unwrap(),

@@ -1,6 +1,10 @@
 //! Blobs as a client sees them: pull, ranges, conditions, delete.
 
 use super::registry::{TestRegistry, sha256, sha512};
+use floundr_engine::disk::Fault;
+use floundr_engine::{Engine, Options};
+use floundr_frontend::{Config, Context, Registry};
+use std::sync::Arc;
 
 const CONTENT: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -188,4 +192,47 @@ async fn large_blobs_are_ranged_like_small_ones() {
         let end = content.len().min(last + 1);
         assert_eq!(answer.expect(206).body, content[first..end], "{range}");
     }
+}
+
+#[tokio::test]
+async fn content_that_cannot_be_read_is_500_and_not_absent() {
+    let (registry, path, _) = with_blob().await;
+    // A place that cannot be opened is looked up once more: it may have moved.
+    registry.disk.inject(Fault::Read(0));
+    registry.disk.inject(Fault::Read(1));
+    let answer = registry.get(&path).await.refused(500, "UNKNOWN");
+    assert!(!String::from_utf8_lossy(&answer.body).contains("/store"));
+    assert_eq!(registry.get(&path).await.expect(200).body, CONTENT);
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_500_and_not_absent() {
+    let (mut registry, path, digest) = with_blob().await;
+    let elsewhere = format!("/v2/a/b/manifests/{digest}");
+    for request in [
+        format!("HEAD {path}"),
+        format!("GET {path}"),
+        format!("DELETE {path}"),
+        format!("HEAD {elsewhere}"),
+        format!("GET {elsewhere}"),
+    ] {
+        reopen_without_cache(&mut registry).await;
+        registry.disk.inject(Fault::Read(0));
+        let answer = registry.call(&request, &[], "").await;
+        assert_eq!(answer.status, 500, "{request}: {answer:?}");
+    }
+    reopen_without_cache(&mut registry).await;
+    assert_eq!(registry.get(&path).await.expect(200).body, CONTENT);
+}
+
+/// The same store again, with every look at a record being a read of the disk.
+async fn reopen_without_cache(registry: &mut TestRegistry) {
+    // After a fault in writing it names the fault once more.
+    registry.engine.close().await.ok();
+    let mut options = Options::new("/store");
+    options.disk = Arc::new(registry.disk.clone());
+    options.metadata_cache = 0;
+    registry.engine = Engine::open(options).await.unwrap();
+    let context = Context::new(registry.engine.clone(), Config::default());
+    registry.registry = Registry::new(context);
 }

@@ -6,17 +6,21 @@
     reason = "helpers of tests fail as tests do; the linter knows only the tests themselves"
 )]
 
+mod access_log; // what is logged while a test runs
 mod registry; // a registry over a store in memory, and what a client sees of it
 mod support; // a server with a handler that does as it is told, raw clients
+mod wire; // a registry behind a socket, and requests as bytes
 
 // The transport half: what happens around a handler.
 mod connections; // protocols, slow and silent clients, floods, early answers
 mod drain; // stopping while requests are in flight
 mod pipeline; // request ids, access log, metrics, panics, body timeouts
+mod refusals; // of what never became a request
 mod tls; // certificates, ALPN, reload
 
 // The OCI half: what the endpoints answer, over a real store.
 mod bad_input; // everything a client can get wrong, and that it leaves no trace
+mod bad_input_wire; // the same as bytes on a socket: heads, lengths, floods, silence
 mod blobs; // pull, ranges, conditions, delete
 mod clients_login; // one test per line of what clients demand, by subject
 mod clients_pull;

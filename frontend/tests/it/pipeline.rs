@@ -1,50 +1,13 @@
 //! What the pipeline adds to every request: an id, a log line, a count, and an answer even when its
 //! handler fails.
 
+use crate::access_log::Log;
 use crate::support::{TestServer, eventually, read_answer, request, soon, upload};
 use socket2::SockRef;
-use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
-use tracing::subscriber::DefaultGuard;
 
 const CLOSE: &str = "connection: close\r\n";
-
-/// What was logged since it was made, on this test's thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn capture() -> (Self, DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn access_lines(&self) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines()
-            .filter(|line| line.contains("floundr::access"))
-            .map(str::to_owned)
-            .collect()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 #[tokio::test]
 async fn a_given_request_id_is_echoed_and_a_missing_one_made() {

@@ -174,6 +174,25 @@ async fn plain_text_on_the_tls_port_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_bad_head_over_tls_is_refused_in_the_form_of_the_specification() {
+    let files = Files::new();
+    let server = files.serve().await;
+    let mut stream = files.connect(&server, &[]).await;
+    let good = crate::support::request("", "");
+    let requests = format!("{good}nonsense\r\n\r\n");
+    stream.write_all(requests.as_bytes()).await.unwrap();
+    let mut answers = String::new();
+    soon(stream.read_to_string(&mut answers)).await.unwrap();
+    let (good, bad) = answers.split_once("ok").unwrap();
+    assert!(good.starts_with("HTTP/1.1 200 "), "{good}");
+    assert!(bad.starts_with("HTTP/1.1 400 "), "{bad}");
+    assert!(
+        bad.contains("x-request-id: ") && bad.contains("{\"errors\":[{"),
+        "{bad}"
+    );
+}
+
+#[tokio::test]
 async fn a_server_without_a_usable_certificate_does_not_start() {
     let files = Files::new();
     let server = files.serve().await;

@@ -7,7 +7,7 @@
 //! 3. Limits of time are `activity`'s alone; hyper's own timer for heads is off, because it counts
 //!    the time between two requests as well.
 //! 4. What hyper refuses of HTTP/1.1 by itself is answered as every other refusal, see [`gate`].
-//!    HTTP/2 has frames for that (RST_STREAM, GOAWAY, a bare 431), which are hyper's.
+//!    HTTP/2 has frames for that (`RST_STREAM`, `GOAWAY`, a bare 431), which are hyper's.
 
 mod executor;
 mod gate;

@@ -71,16 +71,20 @@ async fn http1_hands_the_body_to_writev_from_where_it_lies() {
         request: b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
         written: Arc::clone(&written),
     };
-    let body = content.clone();
+    let activity = Activity::new(Config::default().timeouts, false);
+    let gate = Gate::new(probe, Arc::clone(&activity));
+    let (body, in_flight) = (content.clone(), Mutex::new(Vec::new()));
     let service = service_fn(move |_request: Request<Incoming>| {
+        in_flight.lock().unwrap().push(activity.begin());
         let response = Response::new(Body::full(body.clone()));
         std::future::ready(Ok::<_, Infallible>(response))
     });
     http1_builder(&Config::default())
-        .serve_connection(TokioIo::new(probe), service)
+        .serve_connection(TokioIo::new(gate), service)
         .await
         .unwrap();
     let written = written.lock().unwrap();
+    // Through the gate, which would have swallowed them had no answer been owed.
     assert_eq!(written.len(), 2, "a head and a body: {written:?}");
     assert_eq!(written[1], (content.as_ptr().addr(), content.len()));
 }
