@@ -148,6 +148,13 @@ impl Database {
         self.stopped.lock().clone().map_or(Ok(()), Err)
     }
 
+    /// Refuses with [`StorageError::Closed`] once nothing may be written any more. What stopped the
+    /// writer was told to those whose writes it took, and is in the log.
+    pub(super) fn check_running(&self) -> Result<(), StorageError> {
+        self.check_writable()
+            .or_else(|_stopped| Err(StorageError::Closed))
+    }
+
     /// The key of upload ids.
     pub(super) fn upload_key(&self) -> Result<[u8; 32], StorageError> {
         let snapshot = self.snapshot()?;
@@ -215,7 +222,7 @@ impl Database {
 
     /// Refuses if nothing may be written; opens the file if that failed after a failed commit.
     pub(super) fn ensure_open(&self) -> Result<(), StorageError> {
-        self.check_writable()?;
+        self.check_running()?;
         let mut writer = self.writer.lock();
         if self.is_closed.load(Ordering::SeqCst) {
             return Err(StorageError::Closed);

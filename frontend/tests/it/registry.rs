@@ -28,6 +28,8 @@ pub(crate) struct TestRegistry {
     pub(crate) engine: Engine,
     pub(crate) disk: MemoryDisk,
     config: Config,
+    /// How the store is opened, again and again.
+    options: Options,
 }
 
 /// One answer, read to its end.
@@ -48,19 +50,27 @@ impl TestRegistry {
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         change(&mut config);
-        Self::open(MemoryDisk::new(), config).await
+        let disk = MemoryDisk::new();
+        let options = options(&disk);
+        Self::open(disk, config, options).await
     }
 
-    async fn open(disk: MemoryDisk, config: Config) -> Self {
-        let mut options = Options::new("/store");
-        options.disk = Arc::new(disk.clone());
-        let engine = Engine::open(options).await.unwrap();
+    /// With other options of the store, over a disk that ends in `disk`.
+    pub(crate) async fn start_on(disk: &MemoryDisk, change: impl FnOnce(&mut Options)) -> Self {
+        let mut options = options(disk);
+        change(&mut options);
+        Self::open(disk.clone(), Config::default(), options).await
+    }
+
+    async fn open(disk: MemoryDisk, config: Config, options: Options) -> Self {
+        let engine = Engine::open(options.clone()).await.unwrap();
         let registry = Registry::new(Context::new(engine.clone(), config.clone()));
         Self {
             registry,
             engine,
             disk,
             config,
+            options,
         }
     }
 
@@ -69,7 +79,7 @@ impl TestRegistry {
         self.engine.close().await.unwrap();
         drop(self.registry);
         drop(self.engine);
-        Self::open(self.disk, self.config).await
+        Self::open(self.disk, self.config, self.options).await
     }
 
     /// The machine loses its power, without a word to the process, and starts again.
@@ -77,7 +87,7 @@ impl TestRegistry {
         drop(self.registry);
         drop(self.engine);
         self.disk.cut_power();
-        Self::open(self.disk, self.config).await
+        Self::open(self.disk, self.config, self.options).await
     }
 
     /// Sends `METHOD target` with these headers and this body.
@@ -185,6 +195,12 @@ impl TestRegistry {
     pub(crate) async fn audit(&self) {
         assert_eq!(self.engine.audit().await.unwrap(), Vec::<String>::new());
     }
+}
+
+fn options(disk: &MemoryDisk) -> Options {
+    let mut options = Options::new("/store");
+    options.disk = Arc::new(disk.clone());
+    options
 }
 
 fn builder(request: &str, headers: &[(&str, &str)]) -> http::request::Builder {
