@@ -3,6 +3,8 @@
 use super::registry::{OCI_INDEX, OCI_MANIFEST, TestRegistry, descriptor, image};
 use serde_json::json;
 
+/// Pull: containerd and kubelet HEAD a manifest, then GET it by the digest that HEAD named; a missing
+/// header broke containerd, crane and diun.
 #[tokio::test]
 async fn head_of_a_manifest_carries_type_length_digest_and_etag() {
     let registry = TestRegistry::start().await;
@@ -22,6 +24,8 @@ async fn head_of_a_manifest_carries_type_length_digest_and_etag() {
     }
 }
 
+/// Pull: Accept comes in several headers, comma lists, with q values, as `*/*` or not at all; what is
+/// stored is returned, never converted.
 #[tokio::test]
 async fn accept_is_ignored_whatever_it_says() {
     let registry = TestRegistry::start().await;
@@ -54,6 +58,8 @@ async fn accept_is_ignored_whatever_it_says() {
     }
 }
 
+/// Pull: manifests without `mediaType` (kaniko) get the Content-Type they were pushed with, its
+/// parameters stripped.
 #[tokio::test]
 async fn a_manifest_without_media_type_keeps_its_content_type_without_parameters() {
     let registry = TestRegistry::start().await;
@@ -92,6 +98,7 @@ async fn a_manifest_without_media_type_keeps_its_content_type_without_parameters
     }
 }
 
+/// Pull: a digest is served by a repository that has the manifest, not because it exists somewhere.
 #[tokio::test]
 async fn a_digest_is_served_by_the_repositories_that_have_it_only() {
     let registry = TestRegistry::start().await;
@@ -117,6 +124,8 @@ async fn a_digest_is_served_by_the_repositories_that_have_it_only() {
         .expect(200);
 }
 
+/// Pull: containerd and podman resume with `bytes=N-`, on the first try `bytes=0-`; podman fails on
+/// 200.
 #[tokio::test]
 async fn a_broken_pull_is_resumed_with_an_open_range() {
     let registry = TestRegistry::start().await;
@@ -136,6 +145,9 @@ async fn a_broken_pull_is_resumed_with_an_open_range() {
     }
 }
 
+/// Pull: stargz, soci, nydus and parallel fetchers read many small closed ranges; none is redirected,
+/// so no client loses its Authorization on the way. (Many requests of one connection: `over_a_socket`
+/// and `connections`.)
 #[tokio::test]
 async fn parallel_fetchers_read_closed_ranges_without_a_redirect() {
     let registry = TestRegistry::start().await;
@@ -155,6 +167,8 @@ async fn parallel_fetchers_read_closed_ranges_without_a_redirect() {
     assert_eq!(joined, content);
 }
 
+/// Pull: containerd's mirrors send `?ns=docker.io`; OCI-Namespace echoes it. (Anonymous reads of
+/// mirrors wait for accounts.)
 #[tokio::test]
 async fn the_namespace_of_a_mirror_is_echoed() {
     let registry = TestRegistry::start().await;
@@ -183,6 +197,7 @@ async fn the_namespace_of_a_mirror_is_echoed() {
     }
 }
 
+/// Pull: containerd 2 sends `Accept-Encoding: zstd, gzip` on blobs; nothing stored is encoded.
 #[tokio::test]
 async fn nothing_is_content_encoded() {
     let registry = TestRegistry::start().await;
@@ -203,6 +218,7 @@ async fn nothing_is_content_encoded() {
     }
 }
 
+/// Pull: zstd layers, in-toto, cosign bundles, Helm, Wasm: all opaque.
 #[tokio::test]
 async fn layers_and_configurations_of_every_kind_are_opaque() {
     let registry = TestRegistry::start().await;

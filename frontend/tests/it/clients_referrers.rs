@@ -1,10 +1,11 @@
-//! What signing clients demand, one test per line.
+//! What signing clients demand, one test per line. More of referrers is in `referrers`.
 
 use super::registry::{
     OCI_INDEX, OCI_MANIFEST, TestRegistry, artifact, describe, descriptor, image, sha256,
 };
 use serde_json::json;
 
+/// Referrers: cosign 2 and before tag `sha256-<hex>.sig`, `.att` and `.sbom`.
 #[tokio::test]
 async fn cosign_2_tags_its_signatures_after_the_digest() {
     let registry = TestRegistry::start().await;
@@ -23,6 +24,7 @@ async fn cosign_2_tags_its_signatures_after_the_digest() {
     }
 }
 
+/// Referrers: 404 would send clients to the fallback tag; an unknown digest is 200 and an empty index.
 #[tokio::test]
 async fn an_unknown_digest_has_an_empty_index_and_never_404() {
     let registry = TestRegistry::start().await;
@@ -38,6 +40,7 @@ async fn an_unknown_digest_has_an_empty_index_and_never_404() {
     }
 }
 
+/// Referrers: notation and oras decide from OCI-Subject alone; the subject may not exist yet.
 #[tokio::test]
 async fn notation_decides_from_oci_subject_alone_and_the_subject_may_come_later() {
     let registry = TestRegistry::start().await;
@@ -57,6 +60,7 @@ async fn notation_decides_from_oci_subject_alone_and_the_subject_may_come_later(
     }
 }
 
+/// Referrers: OCI-Filters-Applied on a filter, Link paging.
 #[tokio::test]
 async fn a_filter_is_named_and_pages_are_linked() {
     let registry = TestRegistry::start().await;
@@ -88,6 +92,8 @@ async fn a_filter_is_named_and_pages_are_linked() {
     assert_eq!(answer.json()["manifests"].as_array().unwrap().len(), 1);
 }
 
+/// Referrers: what is under the fallback tag already is folded in, and cosign's wrong entries are put
+/// right.
 #[tokio::test]
 async fn entries_of_the_fallback_tag_that_cosign_wrote_wrong_are_put_right() {
     let registry = TestRegistry::start().await;
@@ -114,6 +120,7 @@ async fn entries_of_the_fallback_tag_that_cosign_wrote_wrong_are_put_right() {
     assert_eq!(manifests[0]["annotations"], json!({"note": "1"}));
 }
 
+/// Referrers: deleting an image keeps its referrers unless a policy says otherwise.
 #[tokio::test]
 async fn a_referrer_outlives_its_subject_unless_a_policy_says_otherwise() {
     let registry = TestRegistry::start().await;
@@ -135,6 +142,7 @@ async fn a_referrer_outlives_its_subject_unless_a_policy_says_otherwise() {
     registry.audit().await;
 }
 
+/// Referrers: a subject may be of any type, and need not be here.
 #[tokio::test]
 async fn a_subject_of_another_kind_is_taken_too() {
     let registry = TestRegistry::start().await;

@@ -1,4 +1,6 @@
 //! What clients demand of uploads, one test per line: each replays a client's requests.
+//!
+//! Elsewhere: `Expect: 100-continue` in `connections`. The order of scopes waits for accounts.
 
 use super::registry::{OCI_MANIFEST, TestRegistry, image, sha256, with_parameter};
 use bytes::Bytes;
@@ -12,6 +14,8 @@ fn layer() -> (Bytes, String) {
     (content, digest)
 }
 
+/// Upload, docker: HEAD, POST, one PATCH in chunked transfer encoding without Content-Length and
+/// Content-Range, an empty PUT.
 #[tokio::test]
 async fn docker_classic_streams_one_patch_and_finishes_with_an_empty_put() {
     let registry = TestRegistry::start().await;
@@ -47,6 +51,7 @@ async fn docker_classic_streams_one_patch_and_finishes_with_an_empty_put() {
         .expect(200);
 }
 
+/// Upload, docker: it never resumes; it tries again with a new session.
 #[tokio::test]
 async fn docker_retries_an_upload_with_a_new_session() {
     let registry = TestRegistry::start().await;
@@ -65,6 +70,8 @@ async fn docker_retries_an_upload_with_a_new_session() {
     registry.call(&put, &[OCTETS], content).await.expect(201);
 }
 
+/// Upload, containerd and buildkit: HEAD (200 or 404), POST, PUT with the whole body; the 201 must
+/// carry Docker-Content-Digest.
 #[tokio::test]
 async fn containerd_puts_the_whole_blob_on_the_location() {
     let registry = TestRegistry::start().await;
@@ -90,6 +97,7 @@ async fn containerd_puts_the_whole_blob_on_the_location() {
     assert_eq!(answer.body, content);
 }
 
+/// Upload, containerd: the 201 of a manifest must carry Docker-Content-Digest too.
 #[tokio::test]
 async fn containerd_needs_the_digest_on_the_201_of_manifests() {
     let registry = TestRegistry::start().await;
@@ -106,6 +114,8 @@ async fn containerd_needs_the_digest_on_the_201_of_manifests() {
         .has("docker-content-digest", digest.as_str());
 }
 
+/// Upload, podman, skopeo, buildah: one PATCH of known length or chunked, exactly 202, then exactly
+/// 201.
 #[tokio::test]
 async fn podman_sends_one_patch_and_wants_exactly_202_then_201() {
     let registry = TestRegistry::start().await;
@@ -129,6 +139,8 @@ async fn podman_sends_one_patch_and_wants_exactly_202_then_201() {
     }
 }
 
+/// Upload, podman, skopeo, buildah: mounts from, and HEADs of, many remembered repositories must not
+/// poison the push. (A repository one may not read waits for accounts.)
 #[tokio::test]
 async fn podman_tries_mounts_from_many_repositories_without_harm() {
     let registry = TestRegistry::start().await;
@@ -152,6 +164,8 @@ async fn podman_tries_mounts_from_many_repositories_without_harm() {
     registry.call(&post, &[], "").await.expect(201);
 }
 
+/// Upload, crane, ko, kaniko: POST as JSON with `mount`, `from` and `origin`; relative Location; the
+/// digest is added to a query that survives being encoded again.
 #[tokio::test]
 async fn crane_mounts_with_origin_streams_a_patch_and_adds_the_digest_to_the_query() {
     let registry = TestRegistry::start().await;
@@ -174,6 +188,8 @@ async fn crane_mounts_with_origin_streams_a_patch_and_adds_the_digest_to_the_que
     registry.call(&put, &[], "").await.expect(201);
 }
 
+/// Upload, regctl, oras, chalk: real chunks with `Content-Range: a-b`, each 202's Location and Range
+/// followed, the session asked after 416.
 #[tokio::test]
 async fn regctl_sends_real_chunks_follows_each_location_and_asks_after_416() {
     let registry = TestRegistry::start().await;
@@ -209,6 +225,7 @@ async fn regctl_sends_real_chunks_follows_each_location_and_asks_after_416() {
     registry.call(&put, &[], "").await.expect(201);
 }
 
+/// Upload, regctl, oras: OCI-Chunk-Min-Length is honoured; oras may POST the whole blob.
 #[tokio::test]
 async fn oras_honours_the_least_chunk_length_and_may_post_the_whole() {
     let registry = TestRegistry::start_with(|config| config.chunk_min_length = Some(65_536)).await;
@@ -222,6 +239,8 @@ async fn oras_honours_the_least_chunk_length_and_may_post_the_whole() {
     registry.call(&post, &[OCTETS], content).await.expect(201);
 }
 
+/// Upload: `POST ?digest=` with a body is 201; without one, and a digest that is not the empty blob's,
+/// 202 with a session.
 #[tokio::test]
 async fn a_post_with_digest_and_body_is_finished_and_one_without_body_opens_a_session() {
     let registry = TestRegistry::start().await;
@@ -247,6 +266,7 @@ async fn a_post_with_digest_and_body_is_finished_and_one_without_body_opens_a_se
     registry.call(&put, &[OCTETS], content).await.expect(201);
 }
 
+/// Upload: the empty blob must upload and pull.
 #[tokio::test]
 async fn the_empty_blob_is_pushed_in_every_way_and_pulled() {
     let digest = sha256(b"");
@@ -292,6 +312,7 @@ async fn the_empty_blob_is_pushed_in_every_way_and_pulled() {
     }
 }
 
+/// Upload: proxies lose the slash at the end of `/blobs/uploads/`.
 #[tokio::test]
 async fn a_proxy_may_lose_the_trailing_slash_of_uploads() {
     let registry = TestRegistry::start().await;
@@ -302,6 +323,7 @@ async fn a_proxy_may_lose_the_trailing_slash_of_uploads() {
     registry.get(answer.header("location")).await.expect(204);
 }
 
+/// Upload: DELETE of a session frees its space at once.
 #[tokio::test]
 async fn a_session_that_is_deleted_is_over_and_its_space_free_at_once() {
     let registry = TestRegistry::start().await;
@@ -323,6 +345,7 @@ async fn a_session_that_is_deleted_is_over_and_its_space_free_at_once() {
     }
 }
 
+/// Upload: a few tools read Docker-Upload-UUID.
 #[tokio::test]
 async fn old_tools_read_the_uuid_of_the_session() {
     let registry = TestRegistry::start().await;
@@ -342,4 +365,36 @@ async fn old_tools_read_the_uuid_of_the_session() {
     ] {
         assert_eq!(answer.header("docker-upload-uuid"), uuid);
     }
+}
+
+/// Upload: the id of a session is the right to write to it, so nobody guesses one: no other id than
+/// those that were given out is known, not even one that differs in a single place.
+#[tokio::test]
+async fn the_id_of_a_session_cannot_be_guessed() {
+    let registry = TestRegistry::start().await;
+    let location = registry.start_upload("a").await;
+    assert_ne!(location, registry.start_upload("a").await);
+    registry
+        .call(&format!("PATCH {location}"), &[], "mine")
+        .await
+        .expect(202);
+    let (base, id) = location.rsplit_once('/').unwrap();
+    for (at, known) in id
+        .char_indices()
+        .filter(|(_, known)| known.is_ascii_hexdigit())
+    {
+        let other = if known == '0' { '1' } else { '0' };
+        let mut guess = id.to_owned();
+        guess.replace_range(at..=at, other.encode_utf8(&mut [0; 4]));
+        for method in ["GET", "PATCH", "DELETE"] {
+            let request = format!("{method} {base}/{guess}");
+            let answer = registry.call(&request, &[], "").await;
+            answer.refused(404, "BLOB_UPLOAD_UNKNOWN");
+        }
+    }
+    registry
+        .get(&location)
+        .await
+        .expect(204)
+        .has("range", "0-3");
 }

@@ -127,7 +127,6 @@ async fn pain_07_opening_a_store_takes_no_walk_over_it() {
         assert_eq!(content, 0, "content was opened");
         let read = |calls: &Calls| calls.bytes(Call::Read, "metadata.redb");
         let (few, many) = (read(&few), read(&many));
-        eprintln!("{few} {many}");
         assert!(
             cfg!(debug_assertions) || many <= few * 2,
             "{few} then {many} bytes"
