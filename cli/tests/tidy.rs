@@ -1,13 +1,17 @@
-//! What the compiler and clippy cannot see of the style: file heads, sizes, and who may use what.
+//! What the compiler and clippy cannot see of the style: file heads, sizes, who may use what, and
+//! that the documentation names what there is.
 //!
 //! Every rule is a function over one file's path and lines; a failure names file and line. The
-//! arrows between crates are `ARCHITECTURE.md`'s, "Who may use what".
+//! arrows between crates are `ARCHITECTURE.md`'s, "Who may use what". Documentation is compared in
+//! both directions: what there is must be named, and what is named must be there.
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "helpers of tests fail as tests do; the linter knows only the tests themselves"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -129,6 +133,124 @@ fn the_frontend_names_no_file_but_certificates() {
         }
         source.product_code_with("opens files in the frontend", &["std::fs", "tokio::fs"])
     });
+}
+
+#[test]
+fn the_documentation_names_every_endpoint_and_no_other() {
+    let page = read("docs/http-api.md");
+    let documented = cells(&page, "## Parameters", 2);
+    assert_same(&documented, &variants("frontend/src/route/mod.rs", "Route"));
+}
+
+#[test]
+fn the_documentation_names_every_kind_of_refusal_and_no_other() {
+    let page = read("docs/http-api.md");
+    let (_, refusals) = page.split_once("## Refusals").unwrap();
+    let documented = cells(refusals, "\u{0}", 0);
+    let there_are = variants("frontend/src/error/mod.rs", "ErrorCode");
+    assert_same(&documented, &there_are);
+}
+
+#[test]
+fn the_documentation_names_every_setting_and_no_other() {
+    let page = read("docs/cli.md");
+    let (_, settings) = page.split_once("## Settings").unwrap();
+    let rows = read("cli/src/config/settings.rs");
+    let (_, rows) = rows.split_once("SETTINGS: &[Row]").unwrap();
+    let (rows, _) = rows.split_once("\n];").unwrap();
+    let literals: Vec<_> = rows.split('"').skip(1).step_by(2).collect();
+    let is_variable = |text: &&str| {
+        !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'_'))
+    };
+    let variables: BTreeSet<_> = literals.iter().copied().filter(is_variable).collect();
+    let names: BTreeSet<_> = (literals.windows(2))
+        .filter(|pair| variables.contains(pair[1]))
+        .map(|pair| pair[0])
+        .collect();
+    assert!(names.len() > 20, "only {names:?} found");
+    let owned = |texts: BTreeSet<&str>| texts.into_iter().map(str::to_owned).collect();
+    assert_same(&cells(settings, "\nDurations", 0), &owned(names));
+    assert_same(&cells(settings, "\nDurations", 2), &owned(variables));
+    let help = read("cli/tests/it/help.txt");
+    for flag in cells(settings, "\nDurations", 1) {
+        assert!(help.contains(&flag), "{flag} is documented and is no flag");
+    }
+}
+
+#[test]
+fn no_document_names_a_variable_that_nothing_reads() {
+    let read_by = ["cli/src/config/settings.rs", ".ci/lib.sh"].map(read);
+    let known: BTreeSet<_> = read_by.iter().flat_map(|text| words(text)).collect();
+    for path in documents() {
+        let text = read(&path);
+        let mut unknown = words(&text).filter(|word| !known.contains(word));
+        let unknown = unknown.find(|word| word.starts_with("FLOUNDR_"));
+        assert_eq!(unknown, None, "in {path}");
+    }
+}
+
+// === documentation ===
+
+/// A file of the workspace, by its path under the root.
+fn read(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The paths of all documents.
+fn documents() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut found = Vec::new();
+    for folder in ["", "docs"] {
+        let entries = fs::read_dir(root.join(folder)).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let markdown = paths.filter(|path| path.extension().is_some_and(|kind| kind == "md"));
+        found.extend(markdown.map(|path| path.strip_prefix(root).unwrap().display().to_string()));
+    }
+    assert!(found.len() > 5, "only {found:?} found");
+    found
+}
+
+/// The runs of letters, digits and underscores in a text.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|byte: char| !byte.is_ascii_alphanumeric() && byte != '_')
+}
+
+/// The names of an enum's variants.
+fn variants(path: &str, name: &str) -> BTreeSet<String> {
+    let source = read(path);
+    let (_, body) = source.split_once(&format!("pub enum {name} {{\n")).unwrap();
+    let (body, _) = body.split_once("\n}").unwrap();
+    let lines = body.lines().filter_map(|line| line.strip_prefix("    "));
+    let starts = lines.filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()));
+    let name_of = |line: &str| line.split(['(', ' ', ',', '{']).next().map(str::to_owned);
+    starts.filter_map(name_of).collect()
+}
+
+/// What stands in backticks in one column of the tables in `text`, up to `end`.
+fn cells(text: &str, end: &str, column: usize) -> BTreeSet<String> {
+    let text = text.split(end).next().unwrap_or_default();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| "));
+    let cells = rows.filter_map(|row| row.split(" |").nth(column));
+    let quoted = |cell: &str| -> Vec<String> {
+        let quoted = cell.split('`').skip(1).step_by(2);
+        quoted.map(str::to_owned).collect()
+    };
+    // The head of a table may quote a word too: it is the row above the dashes.
+    let heads: BTreeSet<_> = ["Route", "floundr.toml"].map(str::to_owned).into();
+    let found: BTreeSet<_> = cells.flat_map(quoted).collect();
+    &found - &heads
+}
+
+#[track_caller]
+fn assert_same(documented: &BTreeSet<String>, there_are: &BTreeSet<String>) {
+    assert!(!there_are.is_empty(), "nothing to compare with was found");
+    let missing: Vec<_> = there_are.difference(documented).collect();
+    let unknown: Vec<_> = documented.difference(there_are).collect();
+    assert!(
+        missing.is_empty() && unknown.is_empty(),
+        "not documented: {missing:?}; documented and not there: {unknown:?}"
+    );
 }
 
 // === impl Source ===
