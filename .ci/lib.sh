@@ -20,6 +20,7 @@ CI_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CI_ROOT=$(dirname "$CI_DIR")
 CI_TARGET=${CARGO_TARGET_DIR:-$CI_ROOT/target}
 CI_BIN=${CI_BIN:-$CI_TARGET/ci-bin}
+CI_TOOLS=$CI_TARGET/ci-tools # where .ci/install puts cargo-deny and typos, in bin/
 FLOUNDR=${FLOUNDR:-$CI_TARGET/release/floundr}
 CI_PIDS=()   # started in the background, in order of start
 CI_CHECK=    # the check that runs now
