@@ -146,7 +146,7 @@ fn the_documentation_names_every_endpoint_and_no_other() {
 fn the_documentation_names_every_kind_of_refusal_and_no_other() {
     let page = read("docs/http-api.md");
     let (_, refusals) = page.split_once("## Refusals").unwrap();
-    let documented = cells(refusals, "\u{0}", 0);
+    let documented = cells(refusals, "\n### ", 0);
     let there_are = variants("frontend/src/error/mod.rs", "ErrorCode");
     assert_same(&documented, &there_are);
 }

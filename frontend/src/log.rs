@@ -82,21 +82,11 @@ impl Entry {
         id: HeaderValue,
         received: Arc<AtomicU64>,
     ) -> Self {
-        Self {
-            metrics: Arc::clone(metrics),
-            _in_flight: metrics.request(),
-            started: Instant::now(),
-            id,
-            method: Some(request.method.clone()),
-            target: Target::Read(request.uri.clone()),
-            user_agent: request.headers.get(USER_AGENT).cloned(),
-            remote: request.extensions.get::<Peer>().map(|peer| peer.0),
-            route: "unknown",
-            received,
-            sent: 0,
-            status: None,
-            is_complete: false,
-        }
+        let mut entry = Self::begin(metrics, id, Target::Read(request.uri.clone()), received);
+        entry.method = Some(request.method.clone());
+        entry.user_agent = request.headers.get(USER_AGENT).cloned();
+        entry.remote = request.extensions.get::<Peer>().map(|peer| peer.0);
+        entry
     }
 
     /// The line of a request whose head was refused before it was a request.
@@ -106,17 +96,29 @@ impl Entry {
         id: HeaderValue,
         remote: SocketAddr,
     ) -> Self {
+        let mut entry = Self::begin(metrics, id, Target::Unread(line.path), Arc::default());
+        entry.method = line.method;
+        entry.remote = Some(remote);
+        entry
+    }
+
+    fn begin(
+        metrics: &Arc<Metrics>,
+        id: HeaderValue,
+        target: Target,
+        received: Arc<AtomicU64>,
+    ) -> Self {
         Self {
             metrics: Arc::clone(metrics),
             _in_flight: metrics.request(),
             started: Instant::now(),
             id,
-            method: line.method,
-            target: Target::Unread(line.path),
+            method: None,
+            target,
             user_agent: None,
-            remote: Some(remote),
+            remote: None,
             route: "unknown",
-            received: Arc::default(),
+            received,
             sent: 0,
             status: None,
             is_complete: false,

@@ -152,7 +152,7 @@ impl Database {
     /// writer was told to those whose writes it took, and is in the log.
     pub(super) fn check_running(&self) -> Result<(), StorageError> {
         self.check_writable()
-            .or_else(|_stopped| Err(StorageError::Closed))
+            .map_err(|_stopped| StorageError::Closed)
     }
 
     /// The key of upload ids.
