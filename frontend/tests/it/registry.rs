@@ -106,7 +106,8 @@ impl TestRegistry {
         if !has_length && (sends || !body.is_empty()) {
             builder = builder.header("content-length", body.len());
         }
-        self.send(builder.body(Full::new(body)).unwrap()).await
+        // In a box: the tests' own futures stay small.
+        Box::pin(self.send(builder.body(Full::new(body)).unwrap())).await
     }
 
     /// Sends a body in pieces without a `Content-Length`. A piece that is an error breaks it.

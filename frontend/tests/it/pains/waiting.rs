@@ -120,9 +120,9 @@ async fn pain_07_opening_a_store_takes_no_walk_over_it() {
     for cut_power in [false, true] {
         let few = calls_to_open(3, cut_power).await;
         let many = calls_to_open(600, cut_power).await;
-        for call in [Call::List, Call::Open] {
-            assert_eq!(few.count(call, ""), many.count(call, ""), "{call:?}");
-        }
+        assert_eq!(few.count(Call::Open, ""), many.count(Call::Open, ""));
+        // The search for files without a record has begun, or not yet: one directory of each kind.
+        assert!(many.count(Call::List, "") <= 2, "directories were listed");
         let content = many.count(Call::Open, "/blobs/") + many.count(Call::Open, "/segments/");
         assert_eq!(content, 0, "content was opened");
         let read = |calls: &Calls| calls.bytes(Call::Read, "metadata.redb");
