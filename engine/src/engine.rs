@@ -179,7 +179,8 @@ impl Engine {
         blocking(move || meta.audit()).await
     }
 
-    /// Does all the collector's work that is due now, instead of waiting for its next turn.
+    /// Does all the collector's work that is due now, instead of waiting for its next turn. The
+    /// first time it also looks for files that an earlier process left without a record.
     ///
     /// # Errors
     /// [`StorageError`]: the run stopped there; what it had done is done.
@@ -201,7 +202,18 @@ impl Engine {
         self.inner.meta.check_ready()
     }
 
-    /// Closes the store: writes what is waiting, ends the background work, gives the lock back.
+    /// Waits until the disk fails in a way that must not be written past (a sync that failed with
+    /// anything but a full disk), and answers what failed. From then on writes are refused with
+    /// [`StorageError::Stopped`] and reads may go on. The process should end and open the store
+    /// again: the next opening reads anew from the medium.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: the failure is answered to whoever asks later, too.
+    pub async fn failed(&self) -> StorageError {
+        self.inner.store.health().failed().await
+    }
+
+    /// Closes the store: brings open uploads to rest, writes what is waiting, ends the background work, gives the lock back.
     /// Handles that are still about answer [`StorageError::Closed`].
     ///
     /// # Errors
@@ -264,11 +276,15 @@ async fn blocking_open(options: Options) -> Result<Opened, OpenError> {
             io::ErrorKind::WouldBlock => OpenError::InUse(root.to_owned()),
             _ => StorageError::io("lock", &path, error).into(),
         })?;
-        let store = Arc::new(LocalStore::new(Arc::clone(disk), layout.clone()));
+        let store = LocalStore::new(Arc::clone(disk), layout.clone()).reserving(options.reserve);
+        let store = Arc::new(store);
+        let metadata = layout.metadata();
+        (store.medium().forget_suspects(&metadata))
+            .map_err(|error| StorageError::io("read anew", &metadata, error))?;
+        store.reserve().hold();
         let wake = Arc::new(Notify::new());
         let meta = Metadata::open(
             &options,
-            layout.clone(),
             WriterParts {
                 store: Arc::clone(&store),
                 collector: Arc::clone(&wake),
@@ -278,6 +294,8 @@ async fn blocking_open(options: Options) -> Result<Opened, OpenError> {
         // The database file may be new: without this a power cut could take its name.
         disk.sync_directory(root)
             .map_err(|error| StorageError::io("sync", root, error))?;
+        (store.medium().forget_failure())
+            .map_err(|error| StorageError::io("forget the failure in", root, error))?;
         Ok((options, layout, Arc::new(meta), store, wake))
     };
     let opened = tokio::task::spawn_blocking(open).await;

@@ -41,7 +41,11 @@ pub enum StorageError {
     /// Stored bytes are not what was stored.
     #[error(transparent)]
     Corrupt(#[from] Corruption),
-    /// The engine was closed, or its writer stopped after a failure it must not write past.
+    /// The disk failed earlier in a way that must not be written past: nothing is written until the
+    /// store is opened again. Reads may go on.
+    #[error("nothing is written any more after a failure: {0}")]
+    Stopped(String),
+    /// The engine was closed.
     #[error("the store is closed")]
     Closed,
 }

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! LOCK                       held by the process that has the store open
+//! FAILED                     files whose sync failed, for the next start; usually absent
+//! RESERVE                    space that is given up when the disk is full
 //! metadata.redb              records
 //! blobs/<n / 4096>/<n>       one file per large blob, and per upload that has bytes
 //! segments/<n / 4096>/<n>    many small blobs, one after another
@@ -44,6 +46,16 @@ impl Layout {
 
     pub(crate) fn lock(&self) -> PathBuf {
         self.root.join("LOCK")
+    }
+
+    /// The marker of a failed sync.
+    pub(crate) fn failure(&self) -> PathBuf {
+        self.root.join("FAILED")
+    }
+
+    /// The space that is given up when the disk is full.
+    pub(crate) fn reserve(&self) -> PathBuf {
+        self.root.join("RESERVE")
     }
 
     pub(crate) fn metadata(&self) -> PathBuf {

@@ -18,6 +18,8 @@
 //! # Layout under [`Options::root`]
 //! ```text
 //! LOCK             one process at a time
+//! RESERVE          space that is given up when the disk is full, so that deletions succeed
+//! FAILED           what a failed sync left untrustworthy, for the next start; usually absent
 //! metadata.redb    records: which repository holds what, where it lies, what links what
 //! blobs/           large blobs, one numbered file each
 //! segments/        small blobs, many to a file
@@ -39,6 +41,9 @@ pub mod name;
 mod options;
 pub mod page;
 pub mod repository;
+#[cfg(test)]
+#[expect(clippy::excessive_nesting, reason = "a test is one story")]
+mod tests;
 pub mod upload;
 
 pub use engine::{Engine, GcReport, OpenError, Statistics};

@@ -32,6 +32,9 @@ pub struct Options {
     /// Bytes an upload may be written past its last synced offset before it is synced, so that a
     /// power loss cannot cost more than this.
     pub upload_sync_interval: u64,
+    /// Bytes that are kept on the disk so that deletions succeed when it is full otherwise; zero
+    /// keeps none. 12 MiB: a batch of the collector changes one to two thousand pages of 4 KiB.
+    pub reserve: u64,
     /// The file system.
     pub disk: Arc<dyn Disk>,
     /// The clocks.
@@ -64,6 +67,7 @@ impl Options {
             lease: Duration::from_hours(1),
             collect_interval: Duration::from_secs(10),
             upload_sync_interval: 256 * 1024 * 1024,
+            reserve: 12 * 1024 * 1024,
             disk: Arc::new(SystemDisk),
             clock: Arc::new(SystemClock::default()),
         }

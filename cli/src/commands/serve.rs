@@ -4,6 +4,8 @@
 //! 1. Nothing is opened before what the user asked for is known to be allowed.
 //! 2. The first SIGTERM or SIGINT lets requests end and closes the store: exit code 0. A second
 //!    one ends the process at once; what was acknowledged is on disk all the same.
+//! 3. A disk that failed a sync ends the server in the same way, with exit code 1: what it wrote
+//!    since cannot be trusted, and only a new process reads what the medium has.
 //!
 //! What a request does is `frontend`'s; what is kept is `engine`'s.
 
@@ -21,6 +23,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 const IN_USE: &str = "stop the other one, or name another directory with --storage-path";
+
+const NOT_CLOSED: &str = "cannot close the store";
+
+const DISK_FAILED: &str = "the disk failed: look at it and start floundr again; what was answered \
+                           with success before is kept";
 
 /// The two signals that end a server.
 struct StopSignals {
@@ -75,17 +82,29 @@ async fn until_stopped(
     let ending = async {
         // Whether requests were cut is the log's to say: it is no failure, they were told in time.
         let _all_finished = server.run(shutdown).await;
-        engine.close().await.context("cannot close the store")
+        engine.close().await
     };
     tokio::pin!(ending);
-    tokio::select! {
-        ended = &mut ending => return ended,
-        name = signals.next() => tracing::info!("{name}: letting requests end"),
-    }
+    let failure = tokio::select! {
+        ended = &mut ending => return ended.context(NOT_CLOSED),
+        name = signals.next() => {
+            tracing::info!("{name}: letting requests end");
+            None
+        }
+        failure = engine.failed() => {
+            tracing::error!(error = %failure, "the disk failed: letting requests end");
+            Some(failure)
+        }
+    };
     drop(stop);
-    tokio::select! {
+    let ended = tokio::select! {
         ended = &mut ending => ended,
         name = signals.next() => bail!("ended at once by a second signal, {name}"),
+    };
+    match failure {
+        // A store whose disk failed cannot be closed well: what counts is what the disk said.
+        Some(failure) => Err(failure).context(DISK_FAILED),
+        None => ended.context(NOT_CLOSED),
     }
 }
 

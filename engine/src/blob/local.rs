@@ -5,14 +5,16 @@
 //!    long as it exists.
 //! 2. A blob file is written, and may be cut, only before its record is committed (by its upload);
 //!    afterwards it is only read and removed. Mappings rest on that.
-//! 3. When `publish` returned, the entries of the files it was given, and of the directories above
+//! 3. A file is made, never opened, by the first who writes to it (1): a number that comes twice is
+//!    an error and never an overwrite.
+//! 4. When `publish` returned, the entries of the files it was given, and of the directories above
 //!    them, survive a power cut. The bytes are synced by their writers before.
 
+use super::content::{open_file, read_small};
 use super::segments::{Segments, SyncWhen};
 use super::store::{BlobStore, Pending, Stored, StoredBlob};
-use crate::digest::Digest;
-use crate::disk::{Disk, DiskFile, Mapping, blocking};
-use crate::fault::{Corruption, StorageError};
+use crate::disk::{Disk, DiskFile, Health, Reserve, WatchedDisk, blocking};
+use crate::fault::StorageError;
 use crate::layout::{FileKind, Layout, directory_of, parse_number};
 use crate::meta::Location;
 use bytes::Bytes;
@@ -21,13 +23,16 @@ use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// Blobs in the files of one disk, under one root.
 #[derive(Debug)]
 pub(crate) struct LocalStore {
     files: Arc<Files>,
     segments: Segments,
+    medium: Arc<WatchedDisk>,
+    health: Arc<Health>,
+    reserve: Reserve,
 }
 
 /// The numbered files and their directories.
@@ -39,37 +44,52 @@ pub(super) struct Files {
     durable: Mutex<HashSet<(FileKind, u64)>>,
 }
 
-/// A large blob, open.
-#[derive(Debug)]
-struct FileBlob {
-    file: Arc<dyn DiskFile>,
-    path: PathBuf,
-    digest: Digest,
-    size: u64,
-    mapping: OnceLock<Option<Arc<dyn Mapping>>>,
-}
-
-/// A small blob, read and checked.
-#[derive(Debug)]
-struct SmallBlob {
-    content: Bytes,
-    digest: Digest,
-}
-
 // === impl LocalStore ===
 
 impl LocalStore {
-    /// A store in the files under `layout`'s root. Touches nothing.
+    /// A store in the files under `layout`'s root, without a reserve of space. Touches nothing.
     pub(crate) fn new(disk: Arc<dyn Disk>, layout: Layout) -> Self {
-        let files = Arc::new(Files {
+        let health = Arc::default();
+        let medium = Arc::new(WatchedDisk::new(
             disk,
+            layout.failure(),
+            Arc::clone(&health),
+        ));
+        let reserve = Reserve::new(Arc::clone(&medium) as Arc<dyn Disk>, layout.reserve(), 0);
+        let files = Arc::new(Files {
+            disk: Arc::clone(&medium) as Arc<dyn Disk>,
             layout,
             durable: Mutex::default(),
         });
         Self {
             segments: Segments::new(Arc::clone(&files)),
             files,
+            medium,
+            health,
+            reserve,
         }
+    }
+
+    /// The same with a reserve of so many bytes, which is not held yet.
+    pub(crate) fn reserving(mut self, bytes: u64) -> Self {
+        let disk = Arc::clone(self.disk());
+        self.reserve = Reserve::new(disk, self.layout().reserve(), bytes);
+        self
+    }
+
+    /// The disk, whose failures are noted in [`LocalStore::health`].
+    pub(crate) fn medium(&self) -> &WatchedDisk {
+        &self.medium
+    }
+
+    /// Whether the disk failed in a way after which nothing may be written.
+    pub(crate) fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+
+    /// The space that is kept for deletions.
+    pub(crate) fn reserve(&self) -> &Reserve {
+        &self.reserve
     }
 
     pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
@@ -80,7 +100,7 @@ impl LocalStore {
         &self.files.layout
     }
 
-    /// Makes the file of a new blob, or opens one that was made before. Blocks.
+    /// Makes the file of a new blob; refuses a number that has one. Blocks.
     pub(crate) fn create(&self, number: u64) -> Result<Arc<dyn DiskFile>, StorageError> {
         self.files.create(FileKind::Blob, number)
     }
@@ -88,6 +108,16 @@ impl LocalStore {
     /// Opens the file of a blob that is still being written. Blocks.
     pub(crate) fn reopen(&self, number: u64) -> Result<Arc<dyn DiskFile>, StorageError> {
         self.files.open(FileKind::Blob, number)
+    }
+
+    /// Whether a blob file exists. Blocks.
+    pub(crate) fn has_file(&self, number: u64) -> Result<bool, StorageError> {
+        let path = self.files.path(FileKind::Blob, number);
+        match self.files.disk.open(&path, false) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(StorageError::io("open", &path, error)),
+        }
     }
 
     /// Removes a blob file, or what there is of it. Blocks.
@@ -135,6 +165,18 @@ impl LocalStore {
         self.segments.sync()
     }
 
+    /// Gives back the space of a batch whose commit did not happen. Blocks; called by the metadata's
+    /// writer.
+    pub(crate) fn take_back_small(&self, locations: &[Location], bytes: u64) {
+        self.segments.take_back(locations, bytes);
+    }
+
+    /// Lets the next batch begin a new segment if this is the one that is written now. Called by the
+    /// metadata's writer between two batches, so that all of its batches are committed.
+    pub(crate) fn roll_segment(&self, number: u64) {
+        self.segments.roll(number);
+    }
+
     /// Whether this is the segment that is written now.
     pub(crate) fn is_current_segment(&self, number: u64) -> bool {
         self.segments.is_current(number)
@@ -149,6 +191,26 @@ impl LocalStore {
         }
         self.files.remove(FileKind::Segment, number)?;
         Ok(true)
+    }
+
+    /// Makes it durable that these files are gone: until then a power cut may bring them back. Each
+    /// directory costs one sync. Blocks.
+    pub(crate) fn sync_removals(
+        &self,
+        removed: impl IntoIterator<Item = (FileKind, u64)>,
+    ) -> Result<(), StorageError> {
+        let directory = |(kind, number)| self.files.layout.directory(kind, directory_of(number));
+        let directories: BTreeSet<PathBuf> = removed.into_iter().map(directory).collect();
+        for directory in directories {
+            match self.files.disk.sync_directory(&directory) {
+                // No file of it was ever made.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                synced => synced.map_err(|error| {
+                    StorageError::not_synced("sync directory", &directory, error)
+                })?,
+            }
+        }
+        Ok(())
     }
 
     /// The numbers of the files in one directory, in ascending order. Blocks.
@@ -170,9 +232,7 @@ impl BlobStore for LocalStore {
         let files = Arc::clone(&self.files);
         Box::pin(blocking(move || match stored.location {
             Location::File(number) => open_file(&files, number, &stored),
-            Location::Segment { number, offset } => {
-                read_small(&files, number, offset, &stored).map(|blob| blob as Arc<dyn StoredBlob>)
-            }
+            Location::Segment { number, offset } => read_small(&files, number, offset, &stored),
         }))
     }
 
@@ -185,51 +245,6 @@ impl BlobStore for LocalStore {
     }
 }
 
-fn open_file(
-    files: &Files,
-    number: u64,
-    stored: &Stored,
-) -> Result<Arc<dyn StoredBlob>, StorageError> {
-    let path = files.layout.file(FileKind::Blob, number);
-    let file = files.open(FileKind::Blob, number)?;
-    let len = file
-        .len()
-        .map_err(|error| StorageError::io("measure", &path, error))?;
-    if len != stored.size {
-        return Err(Corruption::Blob(stored.digest).into());
-    }
-    Ok(Arc::new(FileBlob {
-        file,
-        path,
-        digest: stored.digest,
-        size: stored.size,
-        mapping: OnceLock::new(),
-    }))
-}
-
-fn read_small(
-    files: &Files,
-    number: u64,
-    offset: u64,
-    stored: &Stored,
-) -> Result<Arc<SmallBlob>, StorageError> {
-    let damaged = || StorageError::from(Corruption::Blob(stored.digest));
-    let mut content = buffer(stored.size).ok_or_else(damaged)?;
-    if !content.is_empty() {
-        let file = files.open(FileKind::Segment, number)?;
-        let path = files.layout.file(FileKind::Segment, number);
-        read_exact(&*file, &path, &mut content, offset, stored.digest)?;
-    }
-    let check = stored.check.unwrap_or_default();
-    if crc32c::crc32c(&content) != check {
-        return Err(damaged());
-    }
-    Ok(Arc::new(SmallBlob {
-        content: content.into(),
-        digest: stored.digest,
-    }))
-}
-
 // === impl Files ===
 
 impl Files {
@@ -240,23 +255,27 @@ impl Files {
     ) -> Result<Arc<dyn DiskFile>, StorageError> {
         let path = self.layout.file(kind, number);
         let failed = |error| StorageError::io("create", &path, error);
-        match self.disk.open(&path, true) {
+        match self.disk.create_new(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let directory = self.layout.directory(kind, directory_of(number));
                 self.disk.create_directory(&directory).map_err(failed)?;
-                self.disk.open(&path, true).map_err(failed)
+                self.disk.create_new(&path).map_err(failed)
             }
             outcome => outcome.map_err(failed),
         }
     }
 
-    fn open(&self, kind: FileKind, number: u64) -> Result<Arc<dyn DiskFile>, StorageError> {
+    pub(super) fn open(
+        &self,
+        kind: FileKind,
+        number: u64,
+    ) -> Result<Arc<dyn DiskFile>, StorageError> {
         let path = self.layout.file(kind, number);
         let file = self.disk.open(&path, false);
         file.map_err(|error| StorageError::io("open", &path, error))
     }
 
-    fn remove(&self, kind: FileKind, number: u64) -> Result<(), StorageError> {
+    pub(super) fn remove(&self, kind: FileKind, number: u64) -> Result<(), StorageError> {
         let path = self.layout.file(kind, number);
         match self.disk.remove(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -315,114 +334,5 @@ impl Files {
         let mut numbers: Vec<u64> = names.iter().filter_map(|name| parse_number(name)).collect();
         numbers.sort_unstable();
         Ok(numbers)
-    }
-}
-
-// === impl FileBlob ===
-
-impl FileBlob {
-    /// The mapping, made when it is first asked for. Blocks.
-    fn mapping(&self) -> Result<Option<Arc<dyn Mapping>>, StorageError> {
-        if let Some(mapping) = self.mapping.get() {
-            return Ok(mapping.clone());
-        }
-        let mapped = self.file.map();
-        let mapping = mapped.map_err(|error| StorageError::io("map", &self.path, error))?;
-        Ok(self.mapping.get_or_init(|| mapping).clone())
-    }
-
-    /// The mapping, with `range` in memory. Blocks.
-    fn resident(&self, range: Range<u64>) -> Result<Option<Arc<dyn Mapping>>, StorageError> {
-        let Some(mapping) = self.mapping()? else {
-            return Ok(None);
-        };
-        mapping
-            .make_resident(range)
-            .map_err(|error| StorageError::io("read", &self.path, error))?;
-        Ok(Some(mapping))
-    }
-}
-
-impl StoredBlob for FileBlob {
-    fn read(self: Arc<Self>, range: Range<u64>) -> Pending<'static, Bytes> {
-        Box::pin(blocking(move || {
-            check_range(&range, self.size, self.digest)?;
-            let damaged = || StorageError::from(Corruption::Blob(self.digest));
-            let mut content = buffer(range.end - range.start).ok_or_else(damaged)?;
-            read_exact(
-                &*self.file,
-                &self.path,
-                &mut content,
-                range.start,
-                self.digest,
-            )?;
-            Ok(content.into())
-        }))
-    }
-
-    fn mapped(self: Arc<Self>, range: Range<u64>) -> Pending<'static, Option<Bytes>> {
-        Box::pin(async move {
-            check_range(&range, self.size, self.digest)?;
-            let mapping = match self.mapping.get() {
-                Some(None) => return Ok(None),
-                Some(Some(mapping)) if mapping.is_resident(range.clone()) => {
-                    Some(Arc::clone(mapping))
-                }
-                _ => {
-                    let wanted = range.clone();
-                    blocking(move || self.resident(wanted)).await?
-                }
-            };
-            Ok(mapping.map(|mapping| mapping.slice(range)))
-        })
-    }
-}
-
-// === impl SmallBlob ===
-
-impl StoredBlob for SmallBlob {
-    fn read(self: Arc<Self>, range: Range<u64>) -> Pending<'static, Bytes> {
-        Box::pin(async move {
-            let size = self.content.len();
-            check_range(&range, size as u64, self.digest)?;
-            let within = |at| usize::try_from(at).map_or(size, |at| at.min(size));
-            Ok(self.content.slice(within(range.start)..within(range.end)))
-        })
-    }
-
-    fn mapped(self: Arc<Self>, range: Range<u64>) -> Pending<'static, Option<Bytes>> {
-        let checked = check_range(&range, self.content.len() as u64, self.digest);
-        Box::pin(std::future::ready(checked.map(|()| None)))
-    }
-}
-
-fn check_range(range: &Range<u64>, size: u64, digest: Digest) -> Result<(), StorageError> {
-    if range.start <= range.end && range.end <= size {
-        return Ok(());
-    }
-    let why = format!("bytes {range:?} are not within its {size}");
-    let source = io::Error::new(io::ErrorKind::InvalidInput, why);
-    let name = digest.to_string();
-    Err(StorageError::io("read", Path::new(&name), source))
-}
-
-/// Room for so many bytes, if that many can be addressed.
-fn buffer(len: u64) -> Option<Vec<u8>> {
-    Some(vec![0; usize::try_from(len).ok()?])
-}
-
-/// Reads a blob's bytes; a file that ends too early is a damaged blob.
-fn read_exact(
-    file: &dyn DiskFile,
-    path: &Path,
-    buffer: &mut [u8],
-    offset: u64,
-    digest: Digest,
-) -> Result<(), StorageError> {
-    match file.read_exact_at(buffer, offset) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Err(Corruption::Blob(digest).into())
-        }
-        outcome => outcome.map_err(|error| StorageError::io("read", path, error)),
     }
 }

@@ -3,6 +3,7 @@
 //! Metadata says which blob lies where; this folder writes and reads the places. It knows digests
 //! only to name them in errors.
 
+mod content;
 mod local;
 mod reader;
 mod segments;

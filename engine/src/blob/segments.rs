@@ -4,6 +4,7 @@
 //! 1. One segment is written at a time, only by appending, and only behind what was appended
 //!    successfully before; every process begins with a new one.
 //! 2. After an error a segment is given up: nothing is appended behind bytes whose fate is unknown.
+//!    One that nothing was appended to before is removed.
 //! 3. When `append` with [`SyncWhen::Now`], or the `sync` after one with [`SyncWhen::Later`], returned, the
 //!    batch survives a power cut: bytes first, then the name.
 
@@ -15,6 +16,7 @@ use crate::meta::Location;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::io::IoSlice;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,14 +81,59 @@ impl Segments {
         let mut current = self.current.lock();
         let mut segment = self.writable(current.take(), new_number)?;
         let locations = segment.locations(blobs);
-        let path = self.files.path(FileKind::Segment, segment.open.number);
-        segment.write(blobs, &path)?;
-        match sync {
-            SyncWhen::Now => self.make_durable(&segment.open)?,
-            SyncWhen::Later => self.unsynced.lock().push(Arc::clone(&segment.open)),
+        let is_new = segment.len == 0;
+        if let Err(error) = self.append_to(&mut segment, blobs, sync) {
+            if is_new {
+                self.remove(segment.open.number);
+            }
+            return Err(error);
         }
         *current = Some(segment);
         Ok(locations)
+    }
+
+    /// Gives back the space of the last batch, whose commit did not happen. `locations` are in the
+    /// order of its `bytes`.
+    pub(super) fn take_back(&self, locations: &[Location], bytes: u64) {
+        let Some(&Location::Segment { number, offset }) = locations.first() else {
+            return;
+        };
+        let current = self.current.lock();
+        let Some(segment) = current.as_ref().filter(|open| open.open.number == number) else {
+            return;
+        };
+        let path = self.files.path(FileKind::Segment, number);
+        segment.free(offset..offset + bytes, &path);
+    }
+
+    /// Gives a segment up if it is the one that is written.
+    pub(super) fn roll(&self, number: u64) {
+        let mut current = self.current.lock();
+        current.take_if(|segment| segment.open.number == number);
+    }
+
+    fn append_to(
+        &self,
+        segment: &mut Segment,
+        blobs: &[Bytes],
+        sync: SyncWhen,
+    ) -> Result<(), StorageError> {
+        let path = self.files.path(FileKind::Segment, segment.open.number);
+        segment.write(blobs, &path)?;
+        match sync {
+            SyncWhen::Now => self.make_durable(&segment.open),
+            SyncWhen::Later => {
+                self.unsynced.lock().push(Arc::clone(&segment.open));
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes a segment that never held anything.
+    fn remove(&self, number: u64) {
+        if let Err(error) = self.files.remove(FileKind::Segment, number) {
+            tracing::warn!(%error, "an empty segment stays until the next start");
+        }
     }
 
     /// Makes durable what was appended with [`SyncWhen::Later`].
@@ -169,12 +216,16 @@ impl Segment {
         }
         if let Err(error) = self.open.file.write_all_at(&buffers, self.len) {
             // What was written of it is nobody's; on a full disk its space is needed.
-            if let Err(error) = self.open.file.punch_hole(self.len..end) {
-                tracing::warn!(path = %path.display(), %error, "cannot free a failed append");
-            }
+            self.free(self.len..end, path);
             return Err(StorageError::io("append to", path, error));
         }
         self.len = end;
         Ok(())
+    }
+
+    fn free(&self, range: Range<u64>, path: &Path) {
+        if let Err(error) = self.open.file.punch_hole(range) {
+            tracing::warn!(path = %path.display(), %error, "cannot free a failed append");
+        }
     }
 }

@@ -255,7 +255,7 @@ fn the_segment_that_is_written_is_not_removed() {
         .append_small(&[content(10)], SyncWhen::Now, counter())
         .unwrap();
     assert!(!store.remove_segment(0).unwrap());
-    disk.inject(Fault::Sync(0));
+    disk.inject(Fault::Write(0));
     assert!(
         store
             .append_small(&[content(10)], SyncWhen::Now, counter())
@@ -264,4 +264,28 @@ fn the_segment_that_is_written_is_not_removed() {
     assert!(store.remove_segment(0).unwrap());
     assert!(store.remove_segment(0).unwrap());
     assert_eq!(disk.used(), 0);
+}
+
+#[test]
+fn a_number_that_comes_twice_is_refused_and_what_it_had_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let memory: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+    for (disk, root) in [
+        (memory, Path::new("/store")),
+        (Arc::new(SystemDisk) as Arc<dyn Disk>, directory.path()),
+    ] {
+        let store = on_disk(disk, root);
+        let file = store.create(7).unwrap();
+        file.write_all_at(&[IoSlice::new(b"first")], 0).unwrap();
+        let refused = store.create(7).unwrap_err();
+        assert!(matches!(&refused, StorageError::Io { source, .. }
+            if source.kind() == std::io::ErrorKind::AlreadyExists));
+        let mut bytes = [0; 5];
+        store
+            .reopen(7)
+            .unwrap()
+            .read_exact_at(&mut bytes, 0)
+            .unwrap();
+        assert_eq!(&bytes, b"first");
+    }
 }

@@ -4,8 +4,9 @@
 //! does: [`MemoryDisk::cut_power`] leaves exactly what was synced, the least a real medium may
 //! leave. Invariants:
 //! 1. `durable` changes only in `sync_directory`, `FileState::durable` only in `sync`.
-//! 2. `used` is the sum of the lengths of the files that have a name.
+//! 2. `used` is the sum of what the files that have a name take: holes take nothing.
 
+use super::memory_file::FileState;
 use super::{Disk, DiskFile, Mapping};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,8 +44,12 @@ pub enum Fault {
     Write(u64),
     /// The sync of a file after this many further ones.
     Sync(u64),
+    /// The same, and the reason is that there is no space.
+    SyncFull(u64),
     /// The sync of a directory after this many further ones.
     SyncDirectory(u64),
+    /// The same, and the reason is that there is no space.
+    SyncDirectoryFull(u64),
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +58,8 @@ struct State {
     durable: BTreeMap<PathBuf, Node>,
     locks: BTreeSet<PathBuf>,
     capacity: Option<u64>,
+    /// Calls that need space and still get it, before the disk is full at what it has then.
+    fills_after: Option<u64>,
     boots: u64,
     counts: DiskCounts,
     faults: Vec<Fault>,
@@ -62,12 +69,6 @@ struct State {
 enum Node {
     Directory,
     File(Arc<Mutex<FileState>>),
-}
-
-#[derive(Debug, Default)]
-struct FileState {
-    content: Vec<u8>,
-    durable: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -95,6 +96,17 @@ impl MemoryDisk {
         self.state.lock().capacity = capacity;
     }
 
+    /// Lets the disk be full after so many further calls that need space: its capacity is then what
+    /// it has used, until [`MemoryDisk::set_capacity`].
+    pub fn fill_after(&self, calls: u64) {
+        self.state.lock().fills_after = Some(calls);
+    }
+
+    /// Whether a disk that should be full after some calls is.
+    pub fn is_filled(&self) -> bool {
+        self.state.lock().fills_after.is_none()
+    }
+
     /// Bytes all files have together.
     pub fn used(&self) -> u64 {
         self.state.lock().used()
@@ -116,6 +128,16 @@ impl MemoryDisk {
     /// Makes one later call fail.
     pub fn inject(&self, fault: Fault) {
         self.state.lock().faults.push(fault);
+    }
+
+    /// How many injected faults have not come up yet.
+    pub fn fault_count(&self) -> usize {
+        self.state.lock().faults.len()
+    }
+
+    /// Lets nothing fail any more that did not yet.
+    pub fn forget_faults(&self) {
+        self.state.lock().faults.clear();
     }
 
     /// Switches the machine off and on after everything happened to have reached the medium: only
@@ -140,9 +162,8 @@ impl MemoryDisk {
             let node = match node {
                 Node::Directory => Node::Directory,
                 Node::File(file) => {
-                    let content = file.lock().durable.clone();
-                    let durable = content.clone();
-                    Node::File(Arc::new(Mutex::new(FileState { content, durable })))
+                    let found = file.lock().after_power_cut();
+                    Node::File(Arc::new(Mutex::new(found)))
                 }
             };
             state.names.insert(path.clone(), node);
@@ -209,6 +230,11 @@ impl Disk for MemoryDisk {
             Fault::SyncDirectory(left) => Some(left),
             _ => None,
         })?;
+        let full = state.fail_if(|fault| match fault {
+            Fault::SyncDirectoryFull(left) => Some(left),
+            _ => None,
+        });
+        full.map_err(|_injected| io::ErrorKind::StorageFull)?;
         if !is_top(path) && !matches!(state.names.get(path), Some(Node::Directory)) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -256,7 +282,7 @@ impl State {
     fn used(&self) -> u64 {
         let len = |node: &Node| match node {
             Node::Directory => 0,
-            Node::File(file) => file.lock().content.len() as u64,
+            Node::File(file) => file.lock().used(),
         };
         self.names.values().map(len).sum()
     }
@@ -265,6 +291,25 @@ impl State {
     fn room(&self) -> u64 {
         let left = |capacity: u64| capacity.saturating_sub(self.used());
         self.capacity.map_or(u64::MAX, left)
+    }
+
+    /// Refuses when there is no room for so many bytes more.
+    fn take_room(&mut self, bytes: u64) -> io::Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        match &mut self.fills_after {
+            Some(0) => {
+                self.fills_after = None;
+                self.capacity = Some(self.used());
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        if bytes > self.room() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
     }
 
     fn expect_parent(&self, path: &Path) -> io::Result<()> {
@@ -292,20 +337,6 @@ impl State {
         if fired {
             return Err(io::Error::other("injected fault"));
         }
-        Ok(())
-    }
-}
-
-// === impl FileState ===
-
-impl FileState {
-    /// Makes the file `len` bytes long if it is shorter and there is room for `room` bytes more.
-    fn grow(&mut self, len: usize, room: u64) -> io::Result<()> {
-        let more = len.saturating_sub(self.content.len());
-        if more as u64 > room {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        self.content.resize(self.content.len() + more, 0);
         Ok(())
     }
 }
@@ -342,14 +373,16 @@ impl DiskFile for MemoryFile {
             Fault::Write(left) => Some(left),
             _ => None,
         })?;
-        let room = state.room();
-        let mut file = self.file.lock();
         let start = usize::try_from(offset).map_err(io::Error::other)?;
         let len: usize = buffers.iter().map(|buffer| buffer.len()).sum();
         if len == 0 {
             return Ok(());
         }
-        file.grow(start + len, room)?;
+        let range = start..start + len;
+        let needed = self.file.lock().needed(&range);
+        state.take_room(needed)?;
+        let mut file = self.file.lock();
+        file.fill(range);
         let mut at = start;
         for buffer in buffers {
             file.content[at..at + buffer.len()].copy_from_slice(buffer);
@@ -359,25 +392,40 @@ impl DiskFile for MemoryFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let state = self.disk.state.lock();
-        let room = state.room();
+        let _state = self.disk.state.lock();
         let mut file = self.file.lock();
         let len = usize::try_from(len).map_err(io::Error::other)?;
-        file.grow(len, room)?;
-        file.content.truncate(len);
+        file.set_len(len);
+        Ok(())
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let mut state = self.disk.state.lock();
+        let len = usize::try_from(len).map_err(io::Error::other)?;
+        let needed = self.file.lock().needed(&(0..len));
+        state.take_room(needed)?;
+        self.file.lock().fill(0..len);
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.state.lock();
         state.counts.syncs += 1;
-        state.fail_if(|fault| match fault {
+        let failed = state.fail_if(|fault| match fault {
             Fault::Sync(left) => Some(left),
             _ => None,
-        })?;
+        });
+        let full = state.fail_if(|fault| match fault {
+            Fault::SyncFull(left) => Some(left),
+            _ => None,
+        });
         let mut file = self.file.lock();
-        let content = file.content.clone();
-        file.durable = content;
+        if failed.is_err() || full.is_err() {
+            file.fail_sync();
+        }
+        failed?;
+        full.map_err(|_injected| io::ErrorKind::StorageFull)?;
+        file.sync();
         Ok(())
     }
 
@@ -389,8 +437,12 @@ impl DiskFile for MemoryFile {
         let mut file = self.file.lock();
         let clamp = |at: u64, len: usize| usize::try_from(at).map_or(len, |at| at.min(len));
         let len = file.content.len();
-        let (start, end) = (clamp(range.start, len), clamp(range.end, len));
-        file.content[start..end.max(start)].fill(0);
+        file.punch(clamp(range.start, len)..clamp(range.end, len));
+        Ok(())
+    }
+
+    fn drop_cached(&self) -> io::Result<()> {
+        self.file.lock().drop_cached();
         Ok(())
     }
 

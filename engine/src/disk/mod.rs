@@ -10,24 +10,33 @@
 //!    [`Disk::sync_directory`] of its directory succeeded.
 //! 3. After a failed sync the written data may be gone even if a later sync succeeds: callers give
 //!    the file up.
-//! 4. Paths are absolute or relative to the working directory, as they are given; an
+//! 4. Space that [`DiskFile::allocate`] took is there for whoever writes after the file is removed.
+//! 5. Paths are absolute or relative to the working directory, as they are given; an
 //!    implementation never interprets them.
 
 mod blocking;
+mod health;
 mod map;
 #[cfg(any(test, feature = "test-util"))]
 mod memory;
+#[cfg(any(test, feature = "test-util"))]
+mod memory_file;
 mod redb_backend;
+mod reserve;
 #[cfg(test)]
 mod suite;
 mod syscalls;
 mod system;
+mod watched;
 
 pub(crate) use blocking::{blocking, joined};
+pub(crate) use health::Health;
 #[cfg(any(test, feature = "test-util"))]
 pub use memory::{DiskCounts, Fault, MemoryDisk};
-pub(crate) use redb_backend::DiskBackend;
+pub(crate) use redb_backend::{DiskBackend, Latch};
+pub(crate) use reserve::Reserve;
 pub use system::SystemDisk;
+pub(crate) use watched::WatchedDisk;
 
 use bytes::Bytes;
 use std::fmt;
@@ -43,6 +52,19 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// What the system answers; [`io::ErrorKind::NotFound`] when it does not exist.
     fn open(&self, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Makes a file that does not exist, and opens it. What is given looks before it makes one, so
+    /// it is for disks that one process has to itself.
+    ///
+    /// # Errors
+    /// What the system answers; [`io::ErrorKind::AlreadyExists`] when the name is taken.
+    fn create_new(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        match self.open(path, false) {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.open(path, true),
+            Err(error) => Err(error),
+        }
+    }
 
     /// Gives a file another name in the same file system, replacing what has that name.
     ///
@@ -122,6 +144,22 @@ pub trait DiskFile: fmt::Debug + Send + Sync + 'static {
     /// What the system answers.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
+    /// Makes it at least `len` bytes long, with space on the medium for all of them. What is given
+    /// writes zeros; it is called for files whose bytes do not matter.
+    ///
+    /// # Errors
+    /// What the system answers; then any part of the space may have been taken.
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let zeros = [0; 16 * 1024];
+        let mut at = self.len()?;
+        while at < len {
+            let step = usize::try_from(len - at).map_or(zeros.len(), |left| left.min(zeros.len()));
+            self.write_all_at(&[IoSlice::new(&zeros[..step])], at)?;
+            at += step as u64;
+        }
+        Ok(())
+    }
+
     /// Makes everything written, and the length, durable (`fdatasync`).
     ///
     /// # Errors
@@ -141,6 +179,15 @@ pub trait DiskFile: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// What the system answers.
     fn punch_hole(&self, range: Range<u64>) -> io::Result<()>;
+
+    /// Forgets what the system keeps of it in memory, so that the next read asks the medium. After
+    /// a failed sync the two may differ. Optional: what is given does nothing.
+    ///
+    /// # Errors
+    /// What the system answers.
+    fn drop_cached(&self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// The whole file as mapped memory, where the disk can do that. Optional: `None` is always a
     /// right answer, and callers then read.

@@ -81,6 +81,43 @@ fn a_hole_reads_as_zeros_and_keeps_the_length() {
 }
 
 #[test]
+fn allocated_space_is_there_and_a_new_file_takes_no_name_twice() {
+    on_every_disk(|disk, root| {
+        let path = root.join("file");
+        let file = disk.create_new(&path).unwrap();
+        file.write_all_at(&[IoSlice::new(b"kept")], 0).unwrap();
+        let kind = disk.create_new(&path).unwrap_err().kind();
+        assert_eq!(kind, ErrorKind::AlreadyExists);
+        file.allocate(3).unwrap();
+        assert_eq!(read(&file), b"kept");
+        file.allocate(100_000).unwrap();
+        file.allocate(100_000).unwrap();
+        assert_eq!(file.len().unwrap(), 100_000);
+        file.sync().unwrap();
+        file.drop_cached().unwrap();
+        assert_eq!(read(&file)[..5], *b"kept\0");
+    });
+}
+
+#[test]
+fn a_hole_takes_no_space_until_it_is_written() {
+    let disk = MemoryDisk::new();
+    let file = disk.open(Path::new("/file"), true).unwrap();
+    file.set_len(10 * 4096).unwrap();
+    assert_eq!(disk.used(), 0);
+    disk.set_capacity(Some(4096));
+    file.write_all_at(&[IoSlice::new(&[1; 4096])], 8192)
+        .unwrap();
+    let full = file.write_all_at(&[IoSlice::new(b"x")], 0).unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::StorageFull);
+    assert!(file.allocate(4096).is_err());
+    file.punch_hole(8192..12_288).unwrap();
+    assert_eq!(disk.used(), 0);
+    file.allocate(4096).unwrap();
+    assert_eq!(disk.used(), 4096);
+}
+
+#[test]
 fn names_can_be_listed_changed_and_removed() {
     on_every_disk(|disk, root| {
         let folder = root.join("a/b");
@@ -147,7 +184,7 @@ fn a_database_runs_on_it_and_is_found_again() {
     const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("table");
     on_every_disk(|disk, root| {
         for round in 0..3_u64 {
-            let backend = DiskBackend(disk.open(&root.join("db"), true).unwrap());
+            let backend = DiskBackend::new(disk.open(&root.join("db"), true).unwrap());
             let database = redb::Builder::new().create_with_backend(backend).unwrap();
             let write = database.begin_write().unwrap();
             write

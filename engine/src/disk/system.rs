@@ -5,7 +5,7 @@
 
 use super::map::SystemMapping;
 use super::{Disk, DiskFile, Mapping, syscalls};
-use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use rustix::io::Errno;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -34,6 +34,17 @@ impl Disk for SystemDisk {
             .write(true)
             .create(create)
             .truncate(false)
+            .open(path)?;
+        Ok(Arc::new(SystemFile {
+            file: Arc::new(file),
+        }))
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
             .open(path)?;
         Ok(Arc::new(SystemFile {
             file: Arc::new(file),
@@ -117,6 +128,15 @@ impl DiskFile for SystemFile {
         self.file.set_len(len)
     }
 
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        // Where the file system has no such call, the library's fallback would not tell of a disk
+        // that is too full; nothing is promised then.
+        match rustix::fs::fallocate(&*self.file, FallocateFlags::empty(), 0, len) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.set_len(len),
+            outcome => Ok(outcome?),
+        }
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
@@ -139,6 +159,10 @@ impl DiskFile for SystemFile {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn drop_cached(&self) -> io::Result<()> {
+        Ok(rustix::fs::fadvise(&*self.file, 0, None, Advice::DontNeed)?)
     }
 
     fn map(&self) -> io::Result<Option<Arc<dyn Mapping>>> {

@@ -20,8 +20,10 @@ use crate::blob::store::BlobStore;
 use crate::disk::blocking;
 use crate::engine::GcReport;
 use crate::fault::StorageError;
+use crate::layout::FileKind;
 use crate::meta::{Collected, Location, Metadata, Place};
 use crate::upload::Uploads;
+use reconcile::Inherited;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify, watch};
@@ -41,6 +43,8 @@ pub(crate) struct Collector {
     uploads: Arc<Uploads>,
     /// Woken when a commit left work.
     wake: Arc<Notify>,
+    /// Which files earlier processes may have left.
+    inherited: Inherited,
     /// One run at a time.
     running: Mutex<()>,
 }
@@ -55,6 +59,7 @@ impl Collector {
         wake: Arc<Notify>,
     ) -> Self {
         Self {
+            inherited: Inherited::new(meta.inherited_file_ranges()),
             meta,
             store,
             uploads,
@@ -65,9 +70,7 @@ impl Collector {
 
     /// Works until `stop` closes: after each wake-up, and every `interval` for what became due.
     pub(crate) async fn work(self: Arc<Self>, interval: Duration, mut stop: watch::Receiver<()>) {
-        if let Err(error) = self.reconcile().await {
-            tracing::error!(%error, "the search for files without a record stopped");
-        }
+        self.reconcile_if_due().await;
         let mut rarely = self.meta.now();
         loop {
             tokio::select! {
@@ -79,6 +82,7 @@ impl Collector {
             let expire = rarely.until(now) >= RARELY;
             if expire {
                 rarely = now;
+                self.reconcile_if_due().await;
             }
             if let Err(error) = self.turn(expire).await {
                 tracing::error!(%error, "a collection stopped");
@@ -86,9 +90,17 @@ impl Collector {
         }
     }
 
+    async fn reconcile_if_due(&self) {
+        let _one = self.running.lock().await;
+        if let Err(error) = self.reconcile().await {
+            tracing::error!(%error, "the search for files without a record stopped");
+        }
+    }
+
     /// Does everything that is due now.
     pub(crate) async fn run(&self) -> Result<GcReport, StorageError> {
         let _one = self.running.lock().await;
+        self.reconcile().await?;
         let expired_uploads = self.uploads.expire().await?;
         let mut report = GcReport {
             expired_uploads,
@@ -138,24 +150,30 @@ impl Collector {
             }
             // The records are gone, durably, before the bytes go.
             self.meta.make_durable().await?;
+            let mut removed = Vec::new();
             for (_, place) in &places {
-                self.free(*place).await?;
+                removed.extend(self.free(*place).await?);
             }
+            // And gone, durably, before the queue forgets them.
+            self.sync_removals(removed).await?;
             let numbers = places.into_iter().map(|(number, _)| number).collect();
             self.meta.forget_places(numbers).await?;
         }
     }
 
-    async fn free(&self, place: Place) -> Result<(), StorageError> {
-        match place.location {
-            Location::Segment { number, .. } if place.whole_segment => {
-                if !self.remove_empty_segment(number).await? {
-                    self.store.remove(place.location, place.size).await?;
-                }
-                Ok(())
+    /// Gives the bytes of a place back; answers the file that was removed for it, if one was.
+    async fn free(&self, place: Place) -> Result<Option<(FileKind, u64)>, StorageError> {
+        let file = match place.location {
+            Location::Segment { number, .. }
+                if place.whole_segment && self.remove_empty_segment(number).await? =>
+            {
+                return Ok(Some((FileKind::Segment, number)));
             }
-            location => self.store.remove(location, place.size).await,
-        }
+            Location::Segment { .. } => None,
+            Location::File(number) => Some((FileKind::Blob, number)),
+        };
+        self.store.remove(place.location, place.size).await?;
+        Ok(file)
     }
 
     /// Removes a segment file in which nothing lies; answers whether it did.
@@ -164,7 +182,13 @@ impl Collector {
     /// any more has all its batches committed. So what the records say *after* it was seen not to
     /// be the current one is final.
     async fn remove_empty_segment(&self, number: u64) -> Result<bool, StorageError> {
-        if self.store.is_current_segment(number) || self.meta.segment_blobs(number)? > 0 {
+        if self.meta.segment_blobs(number)? > 0 {
+            return Ok(false);
+        }
+        if self.store.is_current_segment(number) {
+            self.meta.roll_segment(number).await?;
+        }
+        if self.meta.segment_blobs(number)? > 0 {
             return Ok(false);
         }
         let store = Arc::clone(&self.store);

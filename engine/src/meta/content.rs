@@ -266,7 +266,7 @@ impl Metadata {
 
     /// Whether reads and writes can be served.
     pub(crate) fn check_ready(&self) -> Result<(), StorageError> {
-        self.database.check_running()?;
+        self.database.check_writable()?;
         self.statistics().map(drop)
     }
 }

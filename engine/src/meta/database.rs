@@ -7,27 +7,30 @@
 //!    reservation was committed durably before.
 //! 3. Every commit sets quick repair, so opening after a kill takes no walk, and two-phase commit
 //!    with it.
-//! 4. After a failed commit the database is closed and opened again before anything else uses it;
-//!    a failure of the medium that is not want of space stops all writing until the next start.
+//! 4. After a failed commit the database is closed and opened again before anything else uses it.
+//!    After a failed read too, but not for ever: a page that cannot be read stays one.
+//! 5. A change of the file that failed for another reason than want of space stops all writing until
+//!    the next start. Reads go on, from what the medium has and not from the system's memory.
+//! 6. A number for a segment is set aside, so that small blobs never wait for a reservation.
 
-use super::codec::Record as _;
+use super::FORMAT_VERSION;
 use super::keys;
-use super::records::StateRecord;
-use super::rows::{Rows, Scan, Snapshot, failed};
+use super::opening::{FORMAT, check_format, file_ranges, is_complete, open_redb, prepare};
+use super::records::{FileRecord, StateRecord};
+use super::rows::{Rows, Snapshot, failed};
 use super::tables::Table;
 use super::transaction::{Moment, STATE, Transaction};
-use super::{FILE_NAME, FORMAT_VERSION};
+use crate::blob::LocalStore;
 use crate::clock::{Clock, EngineTime};
-use crate::disk::{Disk, DiskBackend};
+use crate::disk::Latch;
 use crate::engine::OpenError;
 use crate::fault::StorageError;
-use crate::layout::Layout;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// File numbers reserved at once. One commit in this many files; an unclean stop leaves as many
@@ -37,8 +40,8 @@ const RESERVE: u64 = 4096;
 /// A commit reserves more when fewer numbers than this are left.
 const LOW: u64 = 1024;
 
-/// The row of the format's version in `Settings`.
-const FORMAT: &[u8] = b"format";
+/// How often failed reads open the file again between two commits.
+const REOPENINGS: u32 = 16;
 
 /// The row of the key of upload ids in `Settings`.
 const UPLOAD_KEY: &[u8] = b"upload-key";
@@ -46,21 +49,26 @@ const UPLOAD_KEY: &[u8] = b"upload-key";
 /// The redb file and what is derived from it.
 #[derive(Debug)]
 pub(super) struct Database {
-    disk: Arc<dyn Disk>,
-    layout: Layout,
+    store: Arc<LocalStore>,
     cache: usize,
     /// Held by the writer for each commit; `None` after closing.
     writer: Mutex<Option<redb::Database>>,
     snapshot: ArcSwapOption<Snapshot>,
+    /// What failed of the file as it is open now.
+    latch: Mutex<Arc<Latch>>,
+    /// How often failed reads opened the file again since the last commit.
+    reopenings: AtomicU32,
+    /// Why the file could not be opened again; nothing can be read until it is.
+    unreadable: Mutex<Option<StorageError>>,
     /// Numbers reserved durably and not handed out.
     numbers: Mutex<Range<u64>>,
+    /// The one that is set aside.
+    segment_number: Mutex<Option<u64>>,
     /// Ranges of numbers that earlier processes reserved and that were not compared yet.
     inherited: Vec<(u64, u64)>,
     /// Engine time at `opened`.
     base: EngineTime,
     opened: Duration,
-    /// Why nothing is written any more.
-    stopped: Mutex<Option<StorageError>>,
     /// The sequence number of the commit that was tried last: a later look tells whether it landed.
     tried: AtomicU64,
     is_closed: AtomicBool,
@@ -76,36 +84,54 @@ pub(super) enum Pending {
     Forget,
 }
 
+/// What became of a commit that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Landing {
+    /// It is not there: nothing was changed.
+    Missed,
+    /// It is there, and durable with the next commit.
+    Landed,
+    /// Nobody can tell.
+    Unknown,
+}
+
 // === impl Database ===
 
 impl Database {
+    /// Opens the file under the layout's root of `store`, or makes it.
     pub(super) fn open(
-        disk: Arc<dyn Disk>,
-        layout: Layout,
+        store: Arc<LocalStore>,
         cache: usize,
         clock: &dyn Clock,
     ) -> Result<Self, OpenError> {
-        let redb = open_redb(&*disk, &layout, cache)?;
-        check_format(&Snapshot::new(&redb)?)?;
-        prepare(&redb)?;
-        let snapshot = Snapshot::new(&redb)?;
+        let (redb, latch) = open_redb(&store, cache)?;
+        let mut snapshot = Snapshot::new(&redb)?;
+        check_format(&snapshot)?;
+        if !is_complete(&snapshot)? {
+            prepare(&redb)?;
+            snapshot = Snapshot::new(&redb)?;
+        }
         let state: Option<StateRecord> = snapshot.record(Table::Settings, STATE)?;
         let inherited = file_ranges(&snapshot)?;
         let database = Self {
-            disk,
-            layout,
+            store,
             cache,
             writer: Mutex::new(Some(redb)),
             snapshot: ArcSwapOption::from_pointee(snapshot),
+            latch: Mutex::new(latch),
+            reopenings: AtomicU32::new(0),
+            unreadable: Mutex::new(None),
             numbers: Mutex::new(0..0),
+            segment_number: Mutex::new(None),
             inherited,
             base: state.unwrap_or_default().time,
             opened: clock.monotonic(),
-            stopped: Mutex::new(None),
             tried: AtomicU64::new(u64::MAX),
             is_closed: AtomicBool::new(false),
         };
-        database.start()?;
+        if let Err(error) = database.start() {
+            database.start_full(error)?;
+        }
         Ok(database)
     }
 
@@ -115,15 +141,37 @@ impl Database {
             .after(clock.monotonic().saturating_sub(self.opened))
     }
 
-    /// The view of the last commit.
+    /// The view of the last commit. Waits while the file is opened again.
     pub(super) fn snapshot(&self) -> Result<Arc<Snapshot>, StorageError> {
-        self.snapshot.load_full().ok_or(StorageError::Closed)
+        if let Some(snapshot) = self.snapshot.load_full() {
+            return Ok(snapshot);
+        }
+        drop(self.writer.lock());
+        self.snapshot.load_full().ok_or_else(|| {
+            self.unreadable
+                .lock()
+                .clone()
+                .unwrap_or(StorageError::Closed)
+        })
     }
 
-    /// Reads from the view of the last commit. A panic of redb on a damaged page is an error.
+    /// Reads from the view of the last commit. A panic of redb on a damaged page is an error; a read
+    /// of the medium that failed is tried once more, since redb refuses everybody after it.
     pub(super) fn read<T>(
         &self,
-        read: impl FnOnce(&Snapshot) -> Result<T, StorageError>,
+        read: impl Fn(&Snapshot) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        match self.read_once(&read) {
+            Err(StorageError::Io { .. } | StorageError::Metadata(_)) if self.reopen_for_reads() => {
+                self.read_once(&read)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn read_once<T>(
+        &self,
+        read: impl Fn(&Snapshot) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
         let snapshot = self.snapshot()?;
         catch_unwind(AssertUnwindSafe(|| read(&snapshot))).unwrap_or_else(|_panic| {
@@ -133,9 +181,44 @@ impl Database {
         })
     }
 
+    /// Opens the file again if a failed read made redb refuse everything, unless that happened too
+    /// often since the last commit; answers whether it did. Commits that were not durable are lost
+    /// with the refusal already.
+    fn reopen_for_reads(&self) -> bool {
+        // The writer, if it has the lock, meets the same refusal and recovers by itself.
+        let Some(mut writer) = self.writer.try_lock() else {
+            return false;
+        };
+        if writer.is_none() || !self.latch.lock().read_failed() {
+            // Somebody else opened it again: another try may go well.
+            return writer.is_some() && self.snapshot.load().is_some();
+        }
+        if self.reopenings.fetch_add(1, Ordering::SeqCst) >= REOPENINGS {
+            return false;
+        }
+        tracing::warn!("the metadata is opened again after a failed read");
+        release(writer.take(), Pending::Keep);
+        self.release_snapshot();
+        match self.reopen() {
+            Ok(redb) => *writer = Some(redb),
+            Err(error) => {
+                tracing::error!(%error, "the metadata could not be opened again");
+                *self.unreadable.lock() = Some(error);
+                return false;
+            }
+        }
+        true
+    }
+
     /// A file number, if a reserved one is left.
     pub(super) fn new_file_number(&self) -> Option<u64> {
         self.numbers.lock().next()
+    }
+
+    /// A number for a segment: the one set aside, or another.
+    pub(super) fn new_segment_number(&self) -> Option<u64> {
+        let aside = self.segment_number.lock().take();
+        aside.or_else(|| self.new_file_number())
     }
 
     /// See [`super::Metadata::inherited_file_ranges`].
@@ -143,16 +226,19 @@ impl Database {
         &self.inherited
     }
 
-    /// Why nothing can be written, if that is so.
-    pub(super) fn check_writable(&self) -> Result<(), StorageError> {
-        self.stopped.lock().clone().map_or(Ok(()), Err)
+    /// How many blobs lie in a segment file.
+    pub(super) fn segment_blobs(&self, number: u64) -> Result<u64, StorageError> {
+        self.read(|rows| {
+            Ok(match rows.record(Table::Files, &keys::number(number))? {
+                Some(FileRecord::Segment { live }) => live,
+                Some(FileRecord::Blob(_)) | None => 0,
+            })
+        })
     }
 
-    /// Refuses with [`StorageError::Closed`] once nothing may be written any more. What stopped the
-    /// writer was told to those whose writes it took, and is in the log.
-    pub(super) fn check_running(&self) -> Result<(), StorageError> {
-        self.check_writable()
-            .map_err(|_stopped| StorageError::Closed)
+    /// Why nothing can be written, if that is so.
+    pub(super) fn check_writable(&self) -> Result<(), StorageError> {
+        self.store.health().check()
     }
 
     /// The key of upload ids.
@@ -202,30 +288,41 @@ impl Database {
                 numbers.start..reserved.end
             };
         }
+        self.reopenings.store(0, Ordering::SeqCst);
+        let mut segment_number = self.segment_number.lock();
+        if segment_number.is_none() {
+            *segment_number = self.new_file_number();
+        }
         Ok(kick)
     }
 
-    /// Stops all writing after a failure of the medium: what the system had not written yet may be
-    /// gone from its memory, so a later success would promise too much. Want of space is not that.
-    pub(super) fn stop_unless_full(&self, error: &StorageError) {
-        if matches!(error, StorageError::Io { .. }) {
-            tracing::error!(%error, "the disk failed; nothing is written until the next start");
-            *self.stopped.lock() = Some(error.clone());
+    /// Stops all writing after a change of the file that failed: what the system had not written yet
+    /// may be gone from its memory, so a later success would promise too much. Want of space is not
+    /// that, and neither is a failed read.
+    fn stop_after(&self, error: &StorageError) {
+        if matches!(error, StorageError::Io { .. }) && self.latch.lock().change_failed() {
+            let path = self.store.layout().metadata();
+            self.store.medium().fail(&path, error);
         }
     }
 
     /// Whether a commit must reserve file numbers soon.
     pub(super) fn numbers_are_low(&self) -> bool {
         let numbers = self.numbers.lock();
-        numbers.end.saturating_sub(numbers.start) < LOW / 2
+        numbers.end.saturating_sub(numbers.start) < LOW / 2 || self.segment_number.lock().is_none()
     }
 
-    /// Refuses if nothing may be written; opens the file if that failed after a failed commit.
+    /// Refuses if nothing may be written; opens the file again if that failed after a failed
+    /// commit, or if a failed read made redb refuse everything.
     pub(super) fn ensure_open(&self) -> Result<(), StorageError> {
-        self.check_running()?;
+        self.check_writable()?;
         let mut writer = self.writer.lock();
         if self.is_closed.load(Ordering::SeqCst) {
             return Err(StorageError::Closed);
+        }
+        if self.latch.lock().read_failed() {
+            release(writer.take(), Pending::Keep);
+            self.release_snapshot();
         }
         if writer.is_none() {
             *writer = Some(self.reopen()?);
@@ -234,9 +331,9 @@ impl Database {
     }
 
     /// After a failed commit: opens the file again, since redb refuses all work after an I/O error.
-    /// Answers whether the commit is found in it all the same.
-    pub(super) fn recover(&self, error: &StorageError, pending: Pending) -> bool {
-        self.stop_unless_full(error);
+    /// Answers what became of the commit.
+    pub(super) fn recover(&self, error: &StorageError, pending: Pending) -> Landing {
+        self.stop_after(error);
         let mut writer = self.writer.lock();
         release(writer.take(), pending);
         self.release_snapshot();
@@ -244,35 +341,41 @@ impl Database {
             Ok(redb) => *writer = Some(redb),
             Err(error) => {
                 tracing::error!(%error, "the metadata could not be opened again");
-                self.stop_unless_full(&error);
-                // Nobody can tell: the batch is answered as if it had landed, so as unknown.
-                return true;
+                *self.unreadable.lock() = Some(error);
+                return Landing::Unknown;
             }
         }
-        self.has_landed()
+        drop(writer);
+        self.landing()
     }
 
     fn reopen(&self) -> Result<redb::Database, StorageError> {
-        let redb =
-            open_redb(&*self.disk, &self.layout, self.cache).map_err(|error| match error {
-                OpenError::Storage(error) => error,
-                other => StorageError::Metadata(other.to_string()),
-            })?;
+        let opened = open_redb(&self.store, self.cache);
+        let (redb, latch) = opened.map_err(|error| match error {
+            OpenError::Storage(error) => error,
+            other => StorageError::Metadata(other.to_string()),
+        })?;
         self.snapshot.store(Some(Arc::new(Snapshot::new(&redb)?)));
+        *self.latch.lock() = latch;
         Ok(redb)
     }
 
-    /// Whether the commit tried last is there. What cannot be read counts as there.
-    fn has_landed(&self) -> bool {
-        let state = self.read(|rows| rows.record::<StateRecord>(Table::Settings, STATE));
-        match state {
-            Ok(state) => state.unwrap_or_default().sequence >= self.tried.load(Ordering::SeqCst),
-            Err(_) => true,
+    /// Whether the commit tried last is there.
+    fn landing(&self) -> Landing {
+        let found = self.read_once(|rows| {
+            let state = rows.record::<StateRecord>(Table::Settings, STATE)?;
+            Ok(state.unwrap_or_default().sequence)
+        });
+        match found {
+            Ok(sequence) if sequence >= self.tried.load(Ordering::SeqCst) => Landing::Landed,
+            Ok(_) => Landing::Missed,
+            Err(_) => Landing::Unknown,
         }
     }
 
     /// Closes the file; reads and commits answer [`StorageError::Closed`] from now on.
     pub(super) fn close(&self, pending: Pending) {
+        *self.unreadable.lock() = None;
         self.is_closed.store(true, Ordering::SeqCst);
         let mut writer = self.writer.lock();
         release(writer.take(), pending);
@@ -311,6 +414,25 @@ impl Database {
         Ok(())
     }
 
+    /// A disk that is full takes nothing at the start either: the reserve's space is for that, and
+    /// without it what is there is served all the same. Of a store that is not whole yet nothing is.
+    fn start_full(&self, error: StorageError) -> Result<(), StorageError> {
+        if !error.is_full() {
+            return Err(error);
+        }
+        self.recover(&error, Pending::Keep);
+        if self.store.reserve().spend() {
+            match self.start() {
+                Err(again) if again.is_full() => self.recover(&again, Pending::Keep),
+                outcome => return outcome,
+            };
+        }
+        match self.upload_key() {
+            Ok(_) => Ok(()),
+            Err(_) => Err(error),
+        }
+    }
+
     fn reserve(
         &self,
         transaction: &mut Transaction<'_>,
@@ -334,61 +456,4 @@ fn release(redb: Option<redb::Database>, pending: Pending) {
         // once, after a failure of the disk.
         Pending::Forget => std::mem::forget(redb),
     }
-}
-
-/// Refuses a store that a newer version wrote, before anything is changed in it.
-fn check_format(snapshot: &Snapshot) -> Result<(), OpenError> {
-    if !snapshot.exists(Table::Settings)? {
-        return Ok(());
-    }
-    let format: Option<u64> = snapshot.record(Table::Settings, FORMAT)?;
-    let found = format.unwrap_or(u64::from(FORMAT_VERSION));
-    if found > u64::from(FORMAT_VERSION) {
-        let found = u32::try_from(found).unwrap_or(u32::MAX);
-        let supported = FORMAT_VERSION;
-        return Err(OpenError::NewerFormat { found, supported });
-    }
-    Ok(())
-}
-
-fn file_ranges(snapshot: &Snapshot) -> Result<Vec<(u64, u64)>, StorageError> {
-    let mut ranges = Vec::new();
-    snapshot.scan(Table::FileRanges, &[], None, &mut |key, payload| {
-        let (start, _) = keys::split_number(Table::FileRanges, key)?;
-        ranges.push((start, u64::from_payload(Table::FileRanges, payload)?));
-        Ok(Scan::Next)
-    })?;
-    Ok(ranges)
-}
-
-fn open_redb(disk: &dyn Disk, layout: &Layout, cache: usize) -> Result<redb::Database, OpenError> {
-    let path = layout.metadata();
-    let file = disk
-        .open(&path, true)
-        .map_err(|error| StorageError::io("open", &path, error))?;
-    let backend = DiskBackend(file);
-    let open = || {
-        redb::Builder::new()
-            .set_cache_size(cache)
-            .create_with_backend(backend)
-    };
-    let opened = catch_unwind(AssertUnwindSafe(open));
-    let opened = opened.unwrap_or_else(|_panic| {
-        Err(redb::DatabaseError::Storage(redb::StorageError::Corrupted(
-            format!("{FILE_NAME} is damaged"),
-        )))
-    });
-    Ok(opened.map_err(|error| failed(&error.into()))?)
-}
-
-/// Makes every table exist, so that readers find them.
-fn prepare(redb: &redb::Database) -> Result<(), StorageError> {
-    let mut writer = redb.begin_write().map_err(|error| failed(&error.into()))?;
-    writer.set_quick_repair(true);
-    for table in Table::ALL {
-        writer
-            .open_table(table.definition())
-            .map_err(|error| failed(&error.into()))?;
-    }
-    writer.commit().map_err(|error| failed(&error.into()))
 }

@@ -9,6 +9,8 @@
 //! rows        reading typed rows        transaction  writing them, edges and counts
 //! audit       recomputing and comparing all of them
 //! commit      group commit              database  the redb file, snapshot, time, file numbers
+//! jobs        what waits for it         opening   the steps of opening that file
+//! staging     the bytes that come before their records
 //! tables, keys, records, codec          the form on disk
 //! ```
 //! Invariants: see `transaction` (rows), `commit` (durability), `database` (reopening).
@@ -18,12 +20,15 @@ mod codec;
 mod commit;
 mod content;
 mod database;
+mod jobs;
 mod keys;
 mod lookup;
+mod opening;
 mod queues;
 mod records;
 mod requests;
 mod rows;
+mod staging;
 mod tables;
 mod transaction;
 mod write_blobs;
@@ -48,10 +53,8 @@ pub(crate) use write_collect::Collected;
 use crate::blob::LocalStore;
 use crate::clock::{Clock, EngineTime};
 use crate::digest::Digest;
-use crate::disk::Disk;
 use crate::engine::OpenError;
 use crate::fault::StorageError;
-use crate::layout::Layout;
 use crate::options::{Durability, Options};
 use crate::upload::UploadKey;
 use commit::{Job, Request, Waiting, Writer};
@@ -109,25 +112,16 @@ pub(crate) struct FoundBlob {
 // === impl Metadata ===
 
 impl Metadata {
-    /// Opens the metadata under the layout's root and starts its writer. Blocks.
-    pub(crate) fn open(
-        options: &Options,
-        layout: Layout,
-        parts: WriterParts,
-    ) -> Result<Self, OpenError> {
+    /// Opens the metadata under the root of the parts' store and starts its writer. Blocks.
+    pub(crate) fn open(options: &Options, parts: WriterParts) -> Result<Self, OpenError> {
         let WriterParts {
             store,
             collector,
             lock,
         } = parts;
-        let (disk, clock) = (Arc::clone(&options.disk), Arc::clone(&options.clock));
-        let disk: Arc<dyn Disk> = disk;
-        let database = Arc::new(Database::open(
-            disk,
-            layout,
-            options.metadata_cache,
-            &*clock,
-        )?);
+        let clock = Arc::clone(&options.clock);
+        let database = Database::open(Arc::clone(&store), options.metadata_cache, &*clock)?;
+        let database = Arc::new(database);
         let upload_key = UploadKey(database.upload_key()?);
         let writer = Writer {
             database: Arc::clone(&database),
@@ -136,7 +130,7 @@ impl Metadata {
             durability: options.durability,
             grace: options.grace.max(options.lease),
             collector,
-            unsynced: commit::Unsynced::default(),
+            unsynced: staging::Unsynced::default(),
         };
         let (sender, receiver) = channel();
         let thread = std::thread::Builder::new().name("floundr-writer".to_owned());
@@ -220,12 +214,7 @@ impl Metadata {
 
     /// How many blobs lie in a segment file.
     pub(crate) fn segment_blobs(&self, number: u64) -> Result<u64, StorageError> {
-        self.database.read(|rows| {
-            Ok(match rows.record(Table::Files, &keys::number(number))? {
-                Some(FileRecord::Segment { live }) => live,
-                Some(FileRecord::Blob(_)) | None => 0,
-            })
-        })
+        self.database.segment_blobs(number)
     }
 
     /// Ranges of file numbers that earlier processes may have used without a record: first, and
@@ -234,17 +223,26 @@ impl Metadata {
         self.database.inherited()
     }
 
-    /// Forgets ranges that were compared with the records, and segments that hold nothing.
+    /// Forgets ranges that were compared with the records, but for the `kept` numbers in them, and
+    /// segments that hold nothing.
     pub(crate) async fn forget_files(
         &self,
         ranges: Vec<u64>,
+        kept: Vec<u64>,
         empty_segments: Vec<u64>,
     ) -> Result<(), StorageError> {
         self.ask(write_collect::ForgetFiles {
             ranges,
+            kept,
             empty_segments,
         })
         .await
+    }
+
+    /// Lets what is written from now on go into another segment than this one. When it returns, all
+    /// that was put into it before is committed.
+    pub(crate) async fn roll_segment(&self, number: u64) -> Result<(), StorageError> {
+        self.ask(write_collect::RollSegment(number)).await
     }
 
     // --- uploads ---

@@ -40,6 +40,10 @@ pub(super) struct Transaction<'t> {
     pub(super) now: Moment,
     /// The request at hand has written.
     pub(super) dirty: bool,
+    /// Why a row could not be written: nothing of the batch was committed then.
+    pub(super) failure: Option<StorageError>,
+    /// Rows that were put or removed.
+    pub(super) rows: usize,
     /// There is work for the collector now.
     pub(super) kick: bool,
 }
@@ -72,6 +76,8 @@ impl<'t> Transaction<'t> {
             state: StateRecord::default(),
             now,
             dirty: false,
+            failure: None,
+            rows: 0,
             kick: false,
         };
         let state = transaction.record::<StateRecord>(Table::Settings, STATE)?;
@@ -104,17 +110,23 @@ impl<'t> Transaction<'t> {
         payload: &[u8],
     ) -> Result<(), StorageError> {
         self.dirty = true;
+        self.rows += 1;
         let sealed = table.seal(key, payload);
         let put = self.tables[table.index()]
             .insert(key, sealed.as_slice())
             .map(drop);
-        put.map_err(|error| failed(&error.into()))
+        put.map_err(|error| self.noted(&error.into()))
     }
 
     pub(super) fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), StorageError> {
         self.dirty = true;
+        self.rows += 1;
         let removed = self.tables[table.index()].remove(key).map(drop);
-        removed.map_err(|error| failed(&error.into()))
+        removed.map_err(|error| self.noted(&error.into()))
+    }
+
+    fn noted(&mut self, error: &redb::Error) -> StorageError {
+        self.failure.insert(failed(error)).clone()
     }
 
     /// A number no other row has.

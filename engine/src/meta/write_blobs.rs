@@ -24,14 +24,14 @@ pub(super) struct MountBlob {
 }
 
 /// Takes a blob out of a repository.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct DeleteBlob {
     pub(super) repository: RepositoryName,
     pub(super) digest: Digest,
 }
 
 /// Extends the time a blob without links stays: a client was told that it exists.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct LeaseBlob {
     pub(super) repository: RepositoryName,
     pub(super) digest: Digest,
@@ -39,7 +39,7 @@ pub(super) struct LeaseBlob {
 }
 
 /// Notes that the bytes at a place are not the blob's: it is served no more, and a push heals it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct MarkDamaged {
     pub(super) digest: Digest,
     /// Where the damage was found; a copy that was put elsewhere since is not meant.
@@ -47,7 +47,7 @@ pub(super) struct MarkDamaged {
 }
 
 /// Remembers an upload as ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct EndUpload {
     pub(super) key: [u8; 16],
     pub(super) expiry: EngineTime,
@@ -63,6 +63,13 @@ impl Request for CommitBlob {
         match &self.content {
             NewContent::Small(content) => Staged::Small(self.digest, content.clone()),
             NewContent::File { number, .. } => Staged::File(*number),
+        }
+    }
+
+    fn size(&self) -> usize {
+        match &self.content {
+            NewContent::Small(content) => content.len(),
+            NewContent::File { checks, .. } => size_of_val(checks.as_slice()),
         }
     }
 
@@ -151,6 +158,10 @@ impl Request for DeleteBlob {
     type Answer = ();
     type Refusal = BlobError;
 
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
     fn apply(
         self,
         transaction: &mut Transaction<'_>,
@@ -169,6 +180,10 @@ impl Request for DeleteBlob {
 impl Request for LeaseBlob {
     type Answer = ();
     type Refusal = BlobError;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn apply(
         self,
@@ -208,6 +223,10 @@ impl Request for MarkDamaged {
     type Answer = ();
     type Refusal = StorageError;
 
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
     fn apply(
         self,
         transaction: &mut Transaction<'_>,
@@ -228,6 +247,10 @@ impl Request for MarkDamaged {
 impl Request for EndUpload {
     type Answer = ();
     type Refusal = StorageError;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn apply(
         self,

@@ -1,6 +1,6 @@
 //! The collector's transactions. Each does a bounded piece of work and says whether more is due.
 
-use super::commit::Request;
+use super::commit::{Request, Staged};
 use super::keys;
 use super::records::{Drain, FileRecord, LinkRecord, Place};
 use super::requests::Location;
@@ -29,35 +29,41 @@ pub(crate) struct Collected {
 }
 
 /// Takes blobs whose grace has passed out of their repositories.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct CollectDue;
 
 /// Removes rows that are invisible already.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct DrainRows;
 
 /// Forgets ended uploads whose ids have expired.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct ForgetUploads;
 
 /// Forgets places whose bytes are gone.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ForgetPlaces(pub(super) Vec<u64>);
 
-/// Forgets ranges of file numbers that were compared with the records, and segments in them that
-/// hold nothing.
-#[derive(Debug)]
+/// Forgets ranges of file numbers that were compared with the records, but for some numbers in them,
+/// and segments in them that hold nothing.
+#[derive(Debug, Clone)]
 pub(super) struct ForgetFiles {
     pub(super) ranges: Vec<u64>,
+    /// Numbers of files that may be left without a record later.
+    pub(super) kept: Vec<u64>,
     pub(super) empty_segments: Vec<u64>,
 }
 
+/// Lets what is written from now on go into another segment than this one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RollSegment(pub(super) u64);
+
 /// Makes everything before it durable, relaxed or not.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct MakeDurable;
 
 /// Writes nothing but what every commit writes: the time.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct KeepTime;
 
 // === requests ===
@@ -65,6 +71,10 @@ pub(super) struct KeepTime;
 impl Request for CollectDue {
     type Answer = Collected;
     type Refusal = StorageError;
+
+    fn again(&self) -> Option<Self> {
+        Some(*self)
+    }
 
     fn apply(
         self,
@@ -102,6 +112,10 @@ impl Request for DrainRows {
     type Answer = Collected;
     type Refusal = StorageError;
 
+    fn again(&self) -> Option<Self> {
+        Some(*self)
+    }
+
     fn apply(
         self,
         transaction: &mut Transaction<'_>,
@@ -126,6 +140,10 @@ impl Request for DrainRows {
 impl Request for ForgetUploads {
     type Answer = bool;
     type Refusal = StorageError;
+
+    fn again(&self) -> Option<Self> {
+        Some(*self)
+    }
 
     fn apply(
         self,
@@ -153,6 +171,10 @@ impl Request for ForgetPlaces {
     type Answer = ();
     type Refusal = StorageError;
 
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
     fn apply(
         self,
         transaction: &mut Transaction<'_>,
@@ -179,6 +201,10 @@ impl Request for ForgetFiles {
     type Answer = ();
     type Refusal = StorageError;
 
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
     fn apply(
         self,
         transaction: &mut Transaction<'_>,
@@ -187,15 +213,43 @@ impl Request for ForgetFiles {
         for start in self.ranges {
             transaction.remove(Table::FileRanges, &keys::number(start))?;
         }
+        for number in self.kept {
+            transaction.put(Table::FileRanges, &keys::number(number), &(number + 1))?;
+        }
         self.empty_segments
             .into_iter()
             .try_for_each(|number| remove_if_empty(transaction, number))
     }
 }
 
+impl Request for RollSegment {
+    type Answer = ();
+    type Refusal = StorageError;
+
+    fn again(&self) -> Option<Self> {
+        Some(*self)
+    }
+
+    fn staged(&self) -> Staged {
+        Staged::Roll(self.0)
+    }
+
+    fn apply(
+        self,
+        _transaction: &mut Transaction<'_>,
+        _placed: Option<Location>,
+    ) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
 impl Request for MakeDurable {
     type Answer = ();
     type Refusal = StorageError;
+
+    fn again(&self) -> Option<Self> {
+        Some(*self)
+    }
 
     fn is_barrier(&self) -> bool {
         true
@@ -213,6 +267,10 @@ impl Request for MakeDurable {
 impl Request for KeepTime {
     type Answer = ();
     type Refusal = StorageError;
+
+    fn again(&self) -> Option<Self> {
+        Some(*self)
+    }
 
     fn apply(
         self,

@@ -23,14 +23,14 @@ pub(super) struct StoreManifest {
 }
 
 /// Deletes a manifest with its tags and edges.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct DeleteManifest {
     pub(super) repository: RepositoryName,
     pub(super) digest: Digest,
 }
 
 /// Deletes a tag.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct DeleteTag {
     pub(super) repository: RepositoryName,
     pub(super) tag: Tag,
@@ -197,6 +197,10 @@ impl Request for DeleteManifest {
     type Answer = ();
     type Refusal = ManifestError;
 
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
     fn apply(
         self,
         transaction: &mut Transaction<'_>,
@@ -228,6 +232,10 @@ impl Request for DeleteManifest {
 impl Request for DeleteTag {
     type Answer = ();
     type Refusal = ManifestError;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn apply(
         self,

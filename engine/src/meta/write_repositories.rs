@@ -17,7 +17,7 @@ use crate::repository::RepositoryError;
 pub(super) struct CreateRepository(pub(super) RepositoryName);
 
 /// Deletes a repository with everything in it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct DeleteRepository(pub(super) RepositoryName);
 
 // === requests ===
@@ -49,6 +49,10 @@ impl Request for CreateRepository {
 impl Request for DeleteRepository {
     type Answer = ();
     type Refusal = RepositoryError;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn apply(
         self,

@@ -4,8 +4,9 @@
 //! 1. A blob: the commit first (it also remembers the upload as ended), then the record.
 //! 2. Discarded: remembered as ended first, then the file, the record last: as long as there is
 //!    work left, the record is there for the next expiry run to do it.
-//! 3. Failed: the record first. After a failed sync the file may not hold what the record's hash
-//!    state says, so the record must not be found by anybody.
+//! 3. Failed: the file first. After a failed sync it may not hold what the record's hash state says,
+//!    and without it the record leads nowhere. Then the upload is remembered as ended, and the record
+//!    goes last, for the reason of 2; only if nothing else can be done it goes alone.
 
 use super::UploadError;
 use super::writer::{Mark, Writer};
@@ -167,16 +168,21 @@ impl Writer {
     /// logged.
     async fn end_failed(self) {
         let (shared, upload) = (Arc::clone(&self.shared), self.facts.upload);
-        let removed = blocking(move || shared.sessions.remove(upload)).await;
-        let ended = (self.shared.records).end_upload(upload, self.facts.id_expiry);
-        let outcome = match (removed, ended.await, self.number) {
-            (Ok(()), Ok(()), Some(number)) => {
-                let shared = Arc::clone(&self.shared);
-                blocking(move || shared.store.remove_file(number)).await
-            }
-            (removed, ended, _) => removed.and(ended),
+        let removed = match self.number {
+            Some(number) => blocking(move || shared.store.remove_file(number)).await,
+            None => Ok(()),
         };
-        if let Err(error) = outcome {
+        let ended = (self.shared.records).end_upload(upload, self.facts.id_expiry);
+        let ended = ended.await;
+        let is_record_needed = removed.is_err() && ended.is_ok();
+        let shared = Arc::clone(&self.shared);
+        let forgotten = if is_record_needed {
+            Ok(())
+        } else {
+            // Either nothing is left that it leads to, or it must not lead there.
+            blocking(move || shared.sessions.remove(upload)).await
+        };
+        if let Err(error) = removed.and(ended).and(forgotten) {
             tracing::error!(%error, "an upload that failed could not be removed");
         }
     }

@@ -26,6 +26,9 @@ pub(crate) trait Records: fmt::Debug + Send + Sync + 'static {
     fn is_upload_ended(&self, upload: [u8; 16], expiry: EngineTime) -> Result<bool, StorageError>;
 
     fn file_holder(&self, number: u64) -> Result<Option<Digest>, StorageError>;
+
+    /// Lets a store that was full look whether there is space again.
+    fn look_for_space(&self) -> Pending<'_, ()>;
 }
 
 // === impl Metadata ===
@@ -57,5 +60,10 @@ impl Records for Metadata {
 
     fn file_holder(&self, number: u64) -> Result<Option<Digest>, StorageError> {
         self.file_holder(number)
+    }
+
+    fn look_for_space(&self) -> Pending<'_, ()> {
+        // Every commit of the writer begins with a look.
+        Box::pin(self.keep_time())
     }
 }

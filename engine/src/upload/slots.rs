@@ -73,6 +73,13 @@ impl Slots {
         }
     }
 
+    /// A hold on every slot there is.
+    pub(super) fn all(self: &Arc<Self>) -> Vec<SlotRef> {
+        let uploads: Vec<_> = self.by_upload.lock().keys().copied().collect();
+        let hold = |upload| self.enter(upload);
+        uploads.into_iter().map(hold).collect()
+    }
+
     /// What the slot of an upload knows, if there is one.
     pub(super) fn look(&self, upload: [u8; 16]) -> Seen {
         let by_upload = self.by_upload.lock();

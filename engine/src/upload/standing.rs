@@ -3,12 +3,13 @@
 //! Invariants:
 //! 1. Nothing a record says is believed against the metadata: an upload that is remembered as
 //!    ended, or whose file has a holder, is over whatever its record says.
-//! 2. A file is cut back to the checkpoint that counts before anything is appended to it. It is
+//! 2. An upload whose file is gone begins anew: none of its bytes counts.
+//! 3. A file is cut back to the checkpoint that counts before anything is appended to it. It is
 //!    no blob yet (1), so nobody has it mapped.
 
 use super::hashing::Hashing;
 use super::id::UploadId;
-use super::record::SessionRecord;
+use super::record::{Checkpoint, SessionRecord};
 use super::uploads::Shared;
 use super::writer::read_pieces;
 use crate::disk::DiskFile;
@@ -56,6 +57,13 @@ impl Shared {
             return Ok(Standing::Unknown);
         }
         record.rebase(&self.boot_id);
+        if record.written.offset > 0 && !self.store.has_file(record.file)? {
+            tracing::warn!(
+                file = record.file,
+                "an upload's file is gone; it begins anew"
+            );
+            record.forget_all();
+        }
         Ok(Standing::AtRest(Box::new(record)))
     }
 
@@ -114,5 +122,12 @@ impl SessionRecord {
         let blocks = usize::try_from(self.written.offset / BLOCK).unwrap_or(usize::MAX);
         self.checks.truncate(blocks);
         boot_id.clone_into(&mut self.boot_id);
+    }
+
+    /// Counts none of its bytes any more.
+    fn forget_all(&mut self) {
+        self.written = Checkpoint::of(&Hashing::new(self.algorithm));
+        self.synced = self.written.clone();
+        self.checks.clear();
     }
 }

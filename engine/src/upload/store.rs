@@ -5,7 +5,7 @@
 //! a row of a table. Its calls block.
 
 use super::record::SessionRecord;
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 use crate::fault::{Corruption, StorageError};
 use crate::layout::{Layout, parse_session};
 use std::collections::BTreeSet;
@@ -58,7 +58,7 @@ impl SessionFiles {
         Self { disk, layout }
     }
 
-    fn write(&self, path: &Path, content: &[u8], survives: Survives) -> io::Result<()> {
+    fn write(&self, path: &Path, content: &[u8]) -> io::Result<Arc<dyn DiskFile>> {
         let file = match self.disk.open(path, true) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.disk.create_directory(&self.layout.uploads())?;
@@ -69,10 +69,7 @@ impl SessionFiles {
         // A process that died may have left a longer one.
         file.set_len(0)?;
         file.write_all_at(&[IoSlice::new(content)], 0)?;
-        match survives {
-            Survives::Death => Ok(()),
-            Survives::PowerCut => file.sync(),
-        }
+        Ok(file)
     }
 
     fn remove_file(&self, path: &Path) -> Result<(), StorageError> {
@@ -90,19 +87,22 @@ impl SessionStore for SessionFiles {
         let path = self.layout.session(record.upload);
         let new = self.layout.new_session(record.upload);
         let failed = |error| StorageError::io("save", &path, error);
-        let written = self.write(&new, &record.encode(), survives);
-        let replaced = written.and_then(|()| self.disk.rename(&new, &path));
+        let not_synced = |error| StorageError::not_synced("save", &path, error);
+        let written = self.write(&new, &record.encode()).map_err(failed);
+        let synced = written.and_then(|file| match survives {
+            Survives::Death => Ok(()),
+            Survives::PowerCut => file.sync().map_err(not_synced),
+        });
+        let replaced = synced.and_then(|()| self.disk.rename(&new, &path).map_err(failed));
         if let Err(error) = replaced {
             // Nothing reads what is left of it; on a full disk its space is needed.
             self.remove_file(&new)?;
-            return Err(failed(error));
+            return Err(error);
         }
         if survives == Survives::PowerCut {
-            let uploads = self.layout.uploads();
-            self.disk.sync_directory(&uploads).map_err(failed)?;
-            self.disk
-                .sync_directory(self.layout.root())
-                .map_err(failed)?;
+            for directory in [self.layout.uploads().as_path(), self.layout.root()] {
+                self.disk.sync_directory(directory).map_err(not_synced)?;
+            }
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::hashing::Hashing;
 use super::queue;
 use super::records::Records;
 use super::session::{Hold, UploadSession};
-use super::slots::{Seen, Slots};
+use super::slots::{Seen, SlotRef, Slots};
 use super::standing::Standing;
 use super::store::{SessionFiles, SessionStore};
 use super::writer::{Facts, Writer};
@@ -24,6 +24,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+/// How long closing waits for uploads.
+const CLOSING: Duration = Duration::from_secs(30);
 
 /// How uploads behave; see [`Options`] for each.
 #[derive(Debug, Clone, Copy)]
@@ -180,12 +184,22 @@ impl Uploads {
         self.shared.slots.len()
     }
 
-    /// Lets what is done in the background come to its end, and refuses whoever still holds a
-    /// session from then on. For closing the store.
+    /// Lets what is done in the background come to its end, refuses whoever still holds a session
+    /// from then on, and brings their uploads to rest. For closing the store. Takes [`CLOSING`]
+    /// twice at most: a disk that hangs must not hold up the end.
     pub(crate) async fn close(&self) {
-        self.idle().await;
+        let is_idle = timeout(CLOSING, self.idle()).await.is_ok();
         self.shared.is_closed.store(true, Ordering::SeqCst);
-        self.idle().await;
+        let resting = async {
+            self.idle().await;
+            for slot in self.shared.slots.all() {
+                rest_held(&slot).await;
+            }
+        };
+        let is_at_rest = timeout(CLOSING, resting).await.is_ok();
+        if !is_idle || !is_at_rest {
+            tracing::error!("uploads were still written when the store was closed");
+        }
     }
 
     /// Waits until nothing is done in the background for uploads whose caller is gone.
@@ -201,6 +215,19 @@ impl Uploads {
         }
         Err(UploadError::Unknown(*id))
     }
+}
+
+/// Brings an upload to rest whose session is still held. An append in flight ends first.
+async fn rest_held(slot: &SlotRef) {
+    let mut place = slot.writer.lock().await;
+    let Some(writer) = place.take() else {
+        return;
+    };
+    if let Err(error) = writer.settle().await {
+        tracing::warn!(%error, "an upload was not brought to rest at the end");
+    }
+    slot.file().set(None);
+    slot.show(Seen::Nothing);
 }
 
 // === impl Shared ===

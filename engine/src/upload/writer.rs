@@ -180,6 +180,7 @@ impl Writer {
     /// Hands what is pending to the queue of writes, as soon as that has room.
     pub(super) async fn flush(&mut self, mark: Mark) -> Result<(), StorageError> {
         self.check()?;
+        self.expect_room().await?;
         let room = match self.queue.room().await {
             Ok((room, saved)) => {
                 self.note(saved);
@@ -249,6 +250,28 @@ impl Writer {
         }
     }
 
+    /// Refuses after the disk failed, and while the space there is is needed for what gives some back.
+    async fn expect_room(&mut self) -> Result<(), StorageError> {
+        if let Err(error) = self.shared.store.health().check() {
+            return Err(self.stay(error));
+        }
+        let reserve = self.shared.store.reserve();
+        if reserve.is_look_due(self.shared.records.now())
+            && let Err(error) = self.shared.records.look_for_space().await
+        {
+            tracing::debug!(%error, "it could not be looked for space");
+        }
+        let room = reserve.check_room();
+        room.map_err(|error| self.stay(error))
+    }
+
+    /// Notes a failure that touched nothing of the upload: it stays where it was at rest.
+    fn stay(&mut self, error: StorageError) -> StorageError {
+        let is_over = false;
+        let failure = Failure { error, is_over };
+        self.failed.get_or_insert(failure).error.clone()
+    }
+
     async fn take_number(&mut self) -> Result<u64, StorageError> {
         match self.shared.records.new_file_number().await {
             Ok(number) => {
@@ -256,14 +279,7 @@ impl Writer {
                 self.number = Some(number);
                 Ok(number)
             }
-            Err(error) => {
-                // Nothing of the upload was touched: it stays where it was at rest.
-                self.failed = Some(Failure {
-                    error: error.clone(),
-                    is_over: false,
-                });
-                Err(error)
-            }
+            Err(error) => Err(self.stay(error)),
         }
     }
 

@@ -56,12 +56,14 @@ impl From<StorageError> for ApiError {
                 "the registry's disk is full",
             )
             .with_source(error),
-            StorageError::OutcomeUnknown(_) | StorageError::Closed => Self::new(
-                ErrorCode::Unavailable,
-                "the registry cannot write at the moment; try again",
-            )
-            .with_header(header::RETRY_AFTER, HeaderValue::from_static("5"))
-            .with_source(error),
+            StorageError::OutcomeUnknown(_) | StorageError::Stopped(_) | StorageError::Closed => {
+                Self::new(
+                    ErrorCode::Unavailable,
+                    "the registry cannot write at the moment; try again",
+                )
+                .with_header(header::RETRY_AFTER, HeaderValue::from_static("5"))
+                .with_source(error)
+            }
             StorageError::Io { .. }
             | StorageError::Metadata(_)
             | StorageError::Corrupt(
@@ -209,6 +211,10 @@ mod tests {
                 ErrorCode::Unavailable,
             ),
             (StorageError::Closed, ErrorCode::Unavailable),
+            (
+                StorageError::Stopped("secret".into()),
+                ErrorCode::Unavailable,
+            ),
             (
                 StorageError::Corrupt(Corruption::Blob(digest())),
                 ErrorCode::Internal,

@@ -217,9 +217,13 @@ async fn a_record_that_cannot_be_read_is_500_and_not_absent() {
         format!("GET {elsewhere}"),
     ] {
         reopen_without_cache(&mut registry).await;
-        registry.disk.inject(Fault::Read(0));
+        // A read that failed is made again, a few times: all of them fail.
+        (0..500).for_each(|point| registry.disk.inject(Fault::Read(point)));
         let answer = registry.call(&request, &[], "").await;
-        assert_eq!(answer.status, 500, "{request}: {answer:?}");
+        registry.disk.forget_faults();
+        // A write may hear first that it is to be tried again: the file is being opened anew.
+        let may_be_busy = request.starts_with("DELETE") && answer.status == 503;
+        assert!(answer.status == 500 || may_be_busy, "{request}: {answer:?}");
     }
     reopen_without_cache(&mut registry).await;
     assert_eq!(registry.get(&path).await.expect(200).body, CONTENT);

@@ -1,6 +1,7 @@
 //! The metadata on its own: transactions, visibility, queues, reopening. Every test ends with the
 //! audit.
 
+mod batches;
 mod listings;
 
 use super::{Collected, CommitBlob, Metadata, NewContent, WriterParts};
@@ -125,7 +126,7 @@ fn open(folder: &TempDir, hands: &Arc<Hands>) -> Metadata {
         collector: Arc::new(Notify::new()),
         lock: Box::new(()),
     };
-    Metadata::open(&options, layout, parts).unwrap()
+    Metadata::open(&options, parts).unwrap()
 }
 
 fn name(text: &str) -> RepositoryName {

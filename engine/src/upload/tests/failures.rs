@@ -93,7 +93,8 @@ async fn a_failed_sync_ends_the_upload_and_stores_nothing() {
         "{error}"
     );
     assert!(world.records.commits.lock().is_empty());
-    assert!(world.disk.files().is_empty());
+    // The next process is told that the disk failed; nothing else is left.
+    assert_eq!(world.disk.files(), [Layout::new("/store").failure()]);
     world.restart();
     assert_eq!(world.status(&id).await, None);
 }

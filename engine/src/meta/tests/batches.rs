@@ -1,0 +1,152 @@
+//! How the writer divides its work, and what opening refuses, on a disk in memory.
+
+use super::*;
+use crate::disk::{Disk as _, MemoryDisk};
+use crate::engine::OpenError;
+use crate::meta::commit::{Job, Request, Waiting, Writer};
+use crate::meta::database::Database;
+use crate::meta::opening::{FORMAT, file_ranges, open_redb};
+use crate::meta::rows::{Rows as _, Snapshot};
+use crate::meta::staging::Unsynced;
+use crate::meta::tables::Table;
+use crate::meta::transaction::Moment;
+use crate::meta::write_manifests::{DeleteManifest, StoreManifest};
+use crate::options::Durability;
+use std::path::Path;
+
+const MOMENT: Moment = Moment {
+    time: EngineTime(0),
+    wall: 0,
+    grace: GRACE,
+};
+
+fn store_on(disk: &MemoryDisk) -> Arc<LocalStore> {
+    disk.create_directory(Path::new("/store")).unwrap();
+    Arc::new(LocalStore::new(
+        Arc::new(disk.clone()),
+        Layout::new("/store"),
+    ))
+}
+
+fn writer_on(store: &Arc<LocalStore>) -> Writer {
+    let clock = Arc::new(Hands::default());
+    let database = Database::open(Arc::clone(store), 1 << 20, &*clock).unwrap();
+    Writer {
+        database: Arc::new(database),
+        store: Arc::clone(store),
+        clock,
+        durability: Durability::Durable,
+        grace: GRACE,
+        collector: Arc::new(Notify::new()),
+        unsynced: Unsynced::default(),
+    }
+}
+
+/// Has one step do all of `requests`, and answers what each was answered with.
+fn step<R: Request>(writer: &mut Writer, requests: Vec<R>) -> Vec<Result<R::Answer, R::Refusal>> {
+    let (jobs, answers): (Vec<_>, Vec<_>) = requests
+        .into_iter()
+        .map(Waiting::new)
+        .map(|(waiting, answer)| (Box::new(waiting) as Box<dyn Job>, answer))
+        .unzip();
+    writer.step(jobs);
+    let answers = answers.into_iter();
+    answers
+        .map(|mut answer| answer.try_recv().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_batch_of_many_rows_is_divided_and_all_of_it_is_answered() {
+    let disk = MemoryDisk::new();
+    let store = store_on(&disk);
+    let mut writer = writer_on(&store);
+    let digest_of = |index: usize| Digest::of(Algorithm::Sha256, &index.to_le_bytes());
+    let (mut puts, mut deletions) = (Vec::new(), Vec::new());
+    for index in 0..30 {
+        let all: Vec<_> = (0..400)
+            .map(|layer| digest_of(index * 1_000 + layer))
+            .collect();
+        let digest = digest_of(1_000_000 + index);
+        puts.push(StoreManifest {
+            repository: name("a"),
+            digest,
+            put: PutManifest {
+                missing_blobs: Missing::Accept,
+                ..put_of(index.to_string(), &[], layers(&all))
+            },
+        });
+        deletions.push(DeleteManifest {
+            repository: name("a"),
+            digest,
+        });
+    }
+    let before = disk.counts().syncs;
+    assert!(step(&mut writer, puts).iter().all(Result::is_ok));
+    let between = disk.counts().syncs;
+    assert!(step(&mut writer, deletions).iter().all(Result::is_ok));
+    let after = disk.counts().syncs;
+    // Two syncs are a commit: 30 times 400 edges and counts do not fit into one.
+    assert!(between - before >= 4, "{}", between - before);
+    assert!(after - between >= 4, "{}", after - between);
+}
+
+#[test]
+fn small_blobs_count_towards_the_bytes_of_a_batch() {
+    let content = Bytes::from_static(&[7; 5_000]);
+    let commit = |content| CommitBlob {
+        repository: name("a"),
+        digest: Digest::of(Algorithm::Sha256, b""),
+        size: 5_000,
+        content,
+        upload: ([1; 16], EngineTime(1)),
+    };
+    assert_eq!(commit(NewContent::Small(content)).size(), 5_000);
+    let (number, checks) = (1, vec![0; 100]);
+    assert_eq!(commit(NewContent::File { number, checks }).size(), 400);
+}
+
+#[test]
+fn a_newer_format_is_refused_before_anything_is_written() {
+    let disk = MemoryDisk::new();
+    let store = store_on(&disk);
+    let writer = writer_on(&store);
+    let newer = u64::from(crate::meta::FORMAT_VERSION) + 1;
+    writer
+        .database
+        .commit(MOMENT, true, |transaction| {
+            transaction.put(Table::Settings, FORMAT, &newer)
+        })
+        .unwrap();
+    drop(writer);
+    let look = || {
+        let (redb, _latch) = open_redb(&store, 1 << 20).unwrap();
+        let snapshot = Snapshot::new(&redb).unwrap();
+        let format: Option<u64> = snapshot.record(Table::Settings, FORMAT).unwrap();
+        (format, file_ranges(&snapshot).unwrap())
+    };
+    let before = look();
+    let refused = Database::open(Arc::clone(&store), 1 << 20, &Hands::default());
+    assert!(
+        matches!(refused, Err(OpenError::NewerFormat { found, .. }) if u64::from(found) == newer)
+    );
+    assert_eq!(look(), before);
+    assert_eq!(before.0, Some(newer));
+}
+
+#[test]
+fn a_segment_finds_a_number_when_uploads_took_all_others() {
+    let disk = MemoryDisk::new();
+    let store = store_on(&disk);
+    let mut writer = writer_on(&store);
+    while writer.database.new_file_number().is_some() {}
+    let content = Bytes::from_static(b"small");
+    let commit = CommitBlob {
+        repository: name("a"),
+        digest: Digest::of(Algorithm::Sha256, &content),
+        size: content.len() as u64,
+        content: NewContent::Small(content),
+        upload: ([1; 16], EngineTime(1)),
+    };
+    assert!(step(&mut writer, vec![commit]).iter().all(Result::is_ok));
+}
