@@ -4,7 +4,10 @@ use crate::blob::LocalStore;
 use crate::digest::Digest;
 use crate::disk::{Disk, blocking};
 use crate::fault::StorageError;
-use crate::gc::Collector;
+use crate::gc::{
+    CollectError, CollectOptions, Collector, CollectorHandle, GcReport, RepositoryUsage,
+    StoreUsage, Why,
+};
 use crate::layout::Layout;
 use crate::meta::{Metadata, WriterParts};
 use crate::name::RepositoryName;
@@ -31,7 +34,7 @@ pub(crate) struct Inner {
     pub(crate) meta: Arc<Metadata>,
     pub(crate) store: Arc<LocalStore>,
     pub(crate) uploads: Arc<Uploads>,
-    collector: Arc<Collector>,
+    pub(crate) collector: Arc<Collector>,
     /// The collector's task, and what ends it: by a message, or by being dropped with the last
     /// handle. `None` after closing.
     background: Mutex<Option<(watch::Sender<()>, JoinHandle<()>)>>,
@@ -54,19 +57,6 @@ pub enum OpenError {
     /// The machine failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
-}
-
-/// What a run of the collector did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct GcReport {
-    /// Blobs that left a repository because nothing linked them.
-    pub unlinked: u64,
-    /// Blobs whose space was given back.
-    pub removed: u64,
-    /// The bytes of those.
-    pub bytes: u64,
-    /// Uploads that had expired.
-    pub expired_uploads: u64,
 }
 
 /// What the store holds.
@@ -102,8 +92,8 @@ impl Engine {
             Arc::clone(&meta),
             Arc::clone(&store),
             Arc::clone(&uploads),
-            wake,
-        ));
+            (wake, options.collect_budget),
+        )?);
         let (stop, stopped) = watch::channel(());
         let work = Arc::clone(&collector).work(options.collect_interval, stopped);
         let background = Mutex::new(Some((stop, tokio::spawn(work))));
@@ -180,7 +170,8 @@ impl Engine {
     }
 
     /// Does all the collector's work that is due now, instead of waiting for its next turn. The
-    /// first time it also looks for files that an earlier process left without a record.
+    /// first time it also looks for files that an earlier process left without a record. While
+    /// collection is paused it does nothing, and the report is not `complete`.
     ///
     /// # Errors
     /// [`StorageError`]: the run stopped there; what it had done is done.
@@ -188,7 +179,60 @@ impl Engine {
     /// # Cancel safety
     /// A cancelled run has done a part of the work.
     pub async fn collect(&self) -> Result<GcReport, StorageError> {
-        self.inner.collector.run().await
+        match self.inner.collector.run(CollectOptions::default()).await {
+            Ok(report) => Ok(report),
+            Err(CollectError::Paused) => Ok(GcReport::default()),
+            Err(CollectError::Storage(error)) => Err(error),
+        }
+    }
+
+    /// The collector: running it by hand, seeing what it would remove, its pace, its state.
+    pub fn collector(&self) -> CollectorHandle {
+        CollectorHandle::new(Arc::clone(&self.inner))
+    }
+
+    /// Why a digest is there: where its bytes lie, every repository that holds it, and in each what
+    /// leads to it or when it goes. `None`: no repository holds it, as a blob or as a manifest.
+    ///
+    /// `page` is one of repositories, by [`crate::gc::Holder::position`]; of a repository's edges
+    /// and tags the first ones are named.
+    ///
+    /// # Errors
+    /// [`StorageError`]: among them that a row it needs is damaged.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a read has no effects.
+    pub async fn why(&self, digest: &Digest, page: Page<u64>) -> Result<Option<Why>, StorageError> {
+        let (meta, digest) = (Arc::clone(&self.inner.meta), *digest);
+        blocking(move || meta.why(&digest, &page)).await
+    }
+
+    /// What the repositories of a page hold, by name in ascending byte order. Costs in proportion to
+    /// what these repositories hold.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a read has no effects.
+    pub async fn usage(
+        &self,
+        page: Page<String>,
+    ) -> Result<Listing<RepositoryUsage>, StorageError> {
+        let meta = Arc::clone(&self.inner.meta);
+        blocking(move || meta.usage(&page)).await
+    }
+
+    /// What the store holds as a whole, from sums that are kept with every change: it costs one read,
+    /// and one of each upload at rest.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a read has no effects.
+    pub async fn store_usage(&self) -> Result<StoreUsage, StorageError> {
+        self.inner.collector.store_usage().await
     }
 
     /// Whether the store can serve: reads its metadata and asks whether its writer runs.
@@ -222,6 +266,7 @@ impl Engine {
     /// # Cancel safety
     /// A cancelled call goes on closing when the last handle is dropped.
     pub async fn close(&self) -> Result<(), StorageError> {
+        self.inner.collector.stop().await;
         let background = self.inner.background.lock().take();
         if let Some((stop, work)) = background {
             drop(stop);

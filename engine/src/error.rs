@@ -2,6 +2,7 @@
 
 use crate::engine::OpenError;
 use crate::fault::StorageError;
+use crate::gc::CollectError;
 use crate::repository::{BlobError, ManifestError, RepositoryError};
 use crate::upload::UploadError;
 
@@ -22,6 +23,8 @@ pub enum Error {
     Manifest(#[from] ManifestError),
     #[error(transparent)]
     Repository(#[from] RepositoryError),
+    #[error(transparent)]
+    Collect(#[from] CollectError),
     #[error(transparent)]
     Storage(#[from] StorageError),
 }

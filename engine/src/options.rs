@@ -2,6 +2,7 @@
 
 use crate::clock::{Clock, SystemClock};
 use crate::disk::{Disk, SystemDisk};
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +26,14 @@ pub struct Options {
     /// How long a blob without links stays before it is collected. An hour: a client uploads the
     /// blobs of an image before the manifest that links them.
     pub grace: Duration,
-    /// How long a client may rely on the answer that a blob exists. At least one second.
+    /// How long a client may rely on the answer that a blob exists, whatever the grace. At least one
+    /// second.
     pub lease: Duration,
-    /// How often due work of the collector is looked for. It costs one read when there is none.
+    /// How often due work of the collector is looked for. It costs a few reads when there is none.
     pub collect_interval: Duration,
+    /// How fast the collector may go. Unbounded: its work is in proportion to the garbage, and its
+    /// transactions are small. It can be changed while the store is open.
+    pub collect_budget: CollectBudget,
     /// Bytes an upload may be written past its last synced offset before it is synced, so that a
     /// power loss cannot cost more than this.
     pub upload_sync_interval: u64,
@@ -52,6 +57,16 @@ pub enum Durability {
     Relaxed,
 }
 
+/// How fast the collector may take blobs away. Both bounds hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CollectBudget {
+    /// Blobs taken out of repositories per second; `None`: as fast as it goes.
+    pub blobs_per_second: Option<NonZeroU64>,
+    /// Bytes of those per second; `None`: as fast as it goes. A single blob larger than that takes
+    /// its time afterwards.
+    pub bytes_per_second: Option<NonZeroU64>,
+}
+
 // === impl Options ===
 
 impl Options {
@@ -66,6 +81,7 @@ impl Options {
             grace: Duration::from_hours(1),
             lease: Duration::from_hours(1),
             collect_interval: Duration::from_secs(10),
+            collect_budget: CollectBudget::default(),
             upload_sync_interval: 256 * 1024 * 1024,
             reserve: 12 * 1024 * 1024,
             disk: Arc::new(SystemDisk),

@@ -103,6 +103,14 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// What the system answers.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn fmt::Debug + Send + Sync>>;
 
+    /// Bytes that are free under `path` for this process; `None` when it does not tell.
+    ///
+    /// # Errors
+    /// What the system answers.
+    fn free_bytes(&self, _path: &Path) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// What tells one run of the machine from another: it differs after a power cut.
     ///
     /// # Errors

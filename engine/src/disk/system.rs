@@ -85,6 +85,11 @@ impl Disk for SystemDisk {
         Ok(Box::new(file))
     }
 
+    fn free_bytes(&self, path: &Path) -> io::Result<Option<u64>> {
+        let system = rustix::fs::statvfs(path)?;
+        Ok(Some(system.f_bavail.saturating_mul(system.f_frsize)))
+    }
+
     fn boot_id(&self) -> io::Result<String> {
         let id = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
         Ok(id.trim().to_owned())

@@ -115,6 +115,10 @@ impl Disk for WatchedDisk {
         Ok(self.watched(path, file))
     }
 
+    fn free_bytes(&self, path: &Path) -> io::Result<Option<u64>> {
+        self.0.disk.free_bytes(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.0.disk.rename(from, to)
     }

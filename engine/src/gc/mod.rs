@@ -2,34 +2,57 @@
 //!
 //! Three queues of the metadata feed it, and it never walks the store:
 //! 1. *Candidates*: blobs that no manifest of their repository links, by the time their grace ends.
-//!    The transaction that takes one out checks in itself that it is still unlinked (its row would
-//!    be gone otherwise), so a link made meanwhile always wins.
+//!    The transaction that takes one out checks in itself that it is still unlinked, so a link or a
+//!    lease made meanwhile always wins.
 //! 2. *Drains*: rows of deleted manifests and repositories, invisible already.
 //! 3. *Unlinks*: places whose record is gone, durably. Only then their bytes go, so a crash leaves
 //!    at most bytes without a record, which are still in the queue.
 //!
-//! Files that never got a record (an upload cut off by a crash) are found by [`reconcile`], which
+//! Files that never got a record (an upload cut off by a crash) are found by `reconcile`, which
 //! compares only the file numbers that were open when the store was last closed.
 //!
-//! An error stops the run: what could not be read is never taken for garbage.
+//! What could not be read is never taken for garbage: a damaged row keeps what it may hold, is named
+//! in a report, and everything else goes on. A failure of the machine ends the run; the queues are
+//! in the store, so the next run goes on where it ended. The argument is in `docs/gc.md`.
+//!
+//! ```text
+//! control   orders, budget, damaged rows      run     one run, phase by phase
+//! handle    what callers can ask              report, why   the answers
+//! ```
 
+mod control;
+mod handle;
 mod reconcile;
+mod report;
+mod run;
+#[cfg(test)]
+mod tests;
+mod why;
+
+pub use crate::meta::DamagedRow;
+pub use handle::CollectorHandle;
+pub use report::{
+    CollectError, CollectOptions, DamagedReport, GcPhase, GcQueues, GcReport, GcStatus,
+    ParsePositionError, PlanPosition, PlannedRemoval, RemovalReason,
+};
+pub use why::{
+    Edge, EdgeReason, Holder, HolderState, RepositoryUsage, Standing, StoreUsage, StoredBytes,
+    StoredIn, Why,
+};
 
 use crate::blob::LocalStore;
-use crate::blob::store::BlobStore;
+use crate::clock::EngineTime;
 use crate::disk::blocking;
-use crate::engine::GcReport;
 use crate::fault::StorageError;
-use crate::layout::FileKind;
-use crate::meta::{Collected, Location, Metadata, Place};
-use crate::upload::Uploads;
+use crate::meta::{Cut, Metadata};
+use crate::options::CollectBudget;
+use crate::upload::{Sweep, Uploads};
+use control::Desk;
 use reconcile::Inherited;
+use run::{Parts, Run};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, Notify, watch};
-
-/// Places whose bytes are given back between two commits.
-const BATCH: usize = 256;
 
 /// How often expired uploads are looked for, and the engine time is written down when nothing else
 /// writes it.
@@ -47,67 +70,98 @@ pub(crate) struct Collector {
     inherited: Inherited,
     /// One run at a time.
     running: Mutex<()>,
+    desk: Desk,
 }
 
 // === impl Collector ===
 
 impl Collector {
+    /// # Errors
+    /// [`StorageError`]: its orders cannot be read, so it does not know whether it may work.
     pub(crate) fn new(
         meta: Arc<Metadata>,
         store: Arc<LocalStore>,
         uploads: Arc<Uploads>,
-        wake: Arc<Notify>,
-    ) -> Self {
-        Self {
+        (wake, budget): (Arc<Notify>, CollectBudget),
+    ) -> Result<Self, StorageError> {
+        let desk = Desk::new(Arc::clone(&meta), budget)?;
+        Ok(Self {
             inherited: Inherited::new(meta.inherited_file_ranges()),
             meta,
             store,
             uploads,
             wake,
             running: Mutex::new(()),
-        }
+            desk,
+        })
     }
 
-    /// Works until `stop` closes: after each wake-up, and every `interval` for what became due.
+    /// Works until `stop` closes: after each wake-up, and every `interval` for what became due. A
+    /// run that a crash or a close interrupted goes on at once.
     pub(crate) async fn work(self: Arc<Self>, interval: Duration, mut stop: watch::Receiver<()>) {
-        self.reconcile_if_due().await;
         let mut rarely = self.meta.now();
+        if self.desk.control().ordered.is_some() {
+            self.wake.notify_one();
+        }
         loop {
             tokio::select! {
                 _closed = stop.changed() => return,
-                () = self.wake.notified() => {}
-                () = tokio::time::sleep(interval) => {}
-            }
-            let now = self.meta.now();
-            let expire = rarely.until(now) >= RARELY;
-            if expire {
-                rarely = now;
-                self.reconcile_if_due().await;
-            }
-            if let Err(error) = self.turn(expire).await {
-                tracing::error!(%error, "a collection stopped");
+                () = self.wait_and_turn(interval, &mut rarely) => {}
             }
         }
     }
 
-    async fn reconcile_if_due(&self) {
+    async fn wait_and_turn(&self, interval: Duration, rarely: &mut EngineTime) {
+        self.search().await;
+        tokio::select! {
+            () = self.wake.notified() => {}
+            () = tokio::time::sleep(interval) => {}
+        }
+        let now = self.meta.now();
+        let expire = rarely.until(now) >= RARELY;
+        if expire {
+            *rarely = now;
+        }
+        if let Err(error) = self.turn(expire).await {
+            tracing::error!(%error, "a collection stopped");
+        }
+    }
+
+    /// Looks for files without a record, once in the life of a process; a search that failed is
+    /// tried again.
+    async fn search(&self) {
+        let control = self.desk.control();
+        let is_done = self.desk.status.borrow().orphans_searched;
+        if is_done || control.paused || control.closing {
+            return;
+        }
         let _one = self.running.lock().await;
-        if let Err(error) = self.reconcile().await {
-            tracing::error!(%error, "the search for files without a record stopped");
+        match self.reconcile().await {
+            Ok(()) => (self.desk.status).send_modify(|status| status.orphans_searched = true),
+            Err(error) => tracing::error!(%error, "the search for files without a record stopped"),
         }
     }
 
     /// Does everything that is due now.
-    pub(crate) async fn run(&self) -> Result<GcReport, StorageError> {
+    pub(crate) async fn run(&self, options: CollectOptions) -> Result<GcReport, CollectError> {
+        let as_of = self.meta.now();
+        let cut = cut_of(as_of, &options);
+        if options.dry_run {
+            return Ok(self.dry_run(cut).await?);
+        }
+        if self.desk.control().paused {
+            return Err(CollectError::Paused);
+        }
+        self.search().await;
         let _one = self.running.lock().await;
-        self.reconcile().await?;
-        let expired_uploads = self.uploads.expire().await?;
-        let mut report = GcReport {
-            expired_uploads,
-            ..GcReport::default()
-        };
-        while self.meta.forget_uploads().await? {}
-        self.empty_queues(&mut report).await?;
+        self.finish_ordered().await?;
+        if cut.grace.is_some() {
+            self.desk.order(Some(cut)).await?;
+        }
+        let report = self.one_run(cut, Parts::All).await?;
+        if cut.grace.is_some() && report.complete {
+            self.desk.order(None).await?;
+        }
         Ok(report)
     }
 
@@ -115,91 +169,112 @@ impl Collector {
     async fn turn(&self, expire: bool) -> Result<(), StorageError> {
         if expire {
             self.meta.keep_time().await?;
-            self.run().await?;
+        }
+        if self.desk.control().paused {
             return Ok(());
         }
         let _one = self.running.lock().await;
-        self.empty_queues(&mut GcReport::default()).await
+        self.finish_ordered().await?;
+        let as_of = self.meta.now();
+        let parts = if expire { Parts::All } else { Parts::Queues };
+        self.one_run(Cut { as_of, grace: None }, parts).await?;
+        Ok(())
     }
 
-    async fn empty_queues(&self, report: &mut GcReport) -> Result<(), StorageError> {
-        while self.meta.is_anything_due()? {
-            let collected = self.meta.collect_due().await?;
-            report.add(collected);
-            self.meta.forget_uploads().await?;
-            if !collected.more {
-                break;
-            }
-        }
-        loop {
-            let collected = self.meta.drain_rows().await?;
-            report.add(collected);
-            if !collected.more {
-                break;
-            }
-        }
-        self.sweep().await
-    }
-
-    /// Gives back the bytes of places whose record is gone.
-    async fn sweep(&self) -> Result<(), StorageError> {
-        loop {
-            let places = self.meta.places(BATCH)?;
-            if places.is_empty() {
-                return Ok(());
-            }
-            // The records are gone, durably, before the bytes go.
-            self.meta.make_durable().await?;
-            let mut removed = Vec::new();
-            for (_, place) in &places {
-                removed.extend(self.free(*place).await?);
-            }
-            // And gone, durably, before the queue forgets them.
-            self.sync_removals(removed).await?;
-            let numbers = places.into_iter().map(|(number, _)| number).collect();
-            self.meta.forget_places(numbers).await?;
-        }
-    }
-
-    /// Gives the bytes of a place back; answers the file that was removed for it, if one was.
-    async fn free(&self, place: Place) -> Result<Option<(FileKind, u64)>, StorageError> {
-        let file = match place.location {
-            Location::Segment { number, .. }
-                if place.whole_segment && self.remove_empty_segment(number).await? =>
-            {
-                return Ok(Some((FileKind::Segment, number)));
-            }
-            Location::Segment { .. } => None,
-            Location::File(number) => Some((FileKind::Blob, number)),
+    /// Goes on with a run that was interrupted, if there is one. The caller holds `running`.
+    async fn finish_ordered(&self) -> Result<(), StorageError> {
+        let Some(cut) = self.desk.control().ordered else {
+            return Ok(());
         };
-        self.store.remove(place.location, place.size).await?;
-        Ok(file)
+        tracing::info!(?cut, "going on with a collection that was interrupted");
+        if self.one_run(cut, Parts::Queues).await?.complete {
+            self.desk.order(None).await?;
+        }
+        Ok(())
     }
 
-    /// Removes a segment file in which nothing lies; answers whether it did.
-    ///
-    /// The order matters: a batch lies in one segment as a whole, and a segment that is not written
-    /// any more has all its batches committed. So what the records say *after* it was seen not to
-    /// be the current one is final.
-    async fn remove_empty_segment(&self, number: u64) -> Result<bool, StorageError> {
-        if self.meta.segment_blobs(number)? > 0 {
-            return Ok(false);
+    /// The caller holds `running`.
+    async fn one_run(&self, cut: Cut, parts: Parts) -> Result<GcReport, StorageError> {
+        let outcome = Run::new(self, cut).go(parts).await;
+        let ended = self.meta.now();
+        self.desk.status.send_if_modified(|status| {
+            let was_idle = status.phase == GcPhase::Idle && status.last_error.is_none();
+            status.phase = GcPhase::Idle;
+            status.eta = None;
+            match &outcome {
+                Ok(report) if report.is_news() => status.last = Some((*report, ended)),
+                Ok(_) => {}
+                Err(error) => status.last_error = Some(error.to_string()),
+            }
+            if outcome.is_ok() {
+                status.last_error = None;
+            }
+            !was_idle || outcome.as_ref().map_or(true, GcReport::is_news)
+        });
+        outcome
+    }
+
+    /// What a run would do, without doing it. Reads in proportion to what is due.
+    async fn dry_run(&self, cut: Cut) -> Result<GcReport, StorageError> {
+        let expired = self.uploads.expire(Sweep::Count).await?;
+        let mut report = GcReport {
+            expired_uploads: expired.uploads,
+            expired_bytes: expired.bytes,
+            failed: expired.failed,
+            complete: true,
+            dry_run: true,
+            ..GcReport::default()
+        };
+        let mut after = None;
+        loop {
+            let meta = Arc::clone(&self.meta);
+            let items = blocking(move || meta.plan(&cut, after.as_ref(), 256)).await?;
+            let Some(last) = items.last() else {
+                report.damaged = self.desk.damaged().total;
+                return Ok(report);
+            };
+            after = Some(last.position.clone());
+            for item in items {
+                report.unlinked += 1;
+                report.removed += u64::from(item.frees);
+                report.bytes += item.size * u64::from(item.frees);
+            }
         }
-        if self.store.is_current_segment(number) {
-            self.meta.roll_segment(number).await?;
-        }
-        if self.meta.segment_blobs(number)? > 0 {
-            return Ok(false);
-        }
+    }
+
+    /// Ends the run that goes on, at its next step, and begins no other. On return none goes on.
+    pub(crate) async fn stop(&self) {
+        self.desk.close();
+        drop(self.running.lock().await);
+    }
+
+    /// See [`crate::Engine::store_usage`].
+    pub(crate) async fn store_usage(&self) -> Result<StoreUsage, StorageError> {
+        let (uploads, upload_bytes) = self.uploads.sizes().await?;
+        let totals = self.meta.totals()?;
         let store = Arc::clone(&self.store);
-        blocking(move || store.remove_segment(number)).await
+        let free = blocking(move || {
+            let root = store.layout().root();
+            let free = store.disk().free_bytes(root);
+            free.map_err(|error| StorageError::io("ask for the free space of", root, error))
+        });
+        Ok(StoreUsage {
+            logical_bytes: totals.logical,
+            stored_bytes: totals.stored,
+            garbage_bytes: totals.garbage,
+            waiting_bytes: totals.waiting,
+            uploads,
+            upload_bytes,
+            free_bytes: free.await?,
+        })
     }
 }
 
-impl GcReport {
-    fn add(&mut self, collected: Collected) {
-        self.unlinked += collected.unlinked;
-        self.removed += collected.removed;
-        self.bytes += collected.bytes;
+/// What a run that begins at `as_of` takes.
+fn cut_of(as_of: EngineTime, options: &CollectOptions) -> Cut {
+    let millis = |grace: Duration| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+    Cut {
+        as_of,
+        grace: options.grace.map(millis),
     }
 }

@@ -81,6 +81,7 @@ impl Collector {
                 self.inherited.is_removing(FileKind::Blob, number);
                 let store = Arc::clone(&self.store);
                 blocking(move || store.remove_file(number)).await?;
+                self.desk.count_orphan();
             }
         }
         Ok(kept)

@@ -18,7 +18,7 @@
 use super::database::{Database, Landing, Pending};
 pub(super) use super::jobs::{Applied, Job, Request, Staged, Waiting};
 use super::staging::{Stage, Unstaged, Unsynced};
-use super::transaction::{Moment, Transaction};
+use super::transaction::{Moment, Stay, Transaction};
 use crate::blob::LocalStore;
 use crate::clock::Clock;
 use crate::fault::StorageError;
@@ -49,7 +49,7 @@ pub(super) struct Writer {
     pub(super) store: Arc<LocalStore>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) durability: Durability,
-    pub(super) grace: Duration,
+    pub(super) stay: Stay,
     /// Woken when a commit left work for the collector.
     pub(super) collector: Arc<Notify>,
     /// Files and segments whose records are committed but not durable (relaxed durability only).
@@ -264,7 +264,7 @@ impl Writer {
         Moment {
             time: self.database.now(&*self.clock),
             wall: u64::try_from(self.clock.wall().as_millis()).unwrap_or(u64::MAX),
-            grace: self.grace,
+            stay: self.stay,
         }
     }
 

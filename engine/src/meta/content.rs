@@ -1,10 +1,13 @@
 //! What the metadata answers and changes about content: blobs, manifests, tags, repositories.
 
-use super::records::{BlobRecord, LinkRecord};
+use super::records::BlobRecord;
 use super::requests::{BlockChecks, CommitBlob, Location, StoredAt};
 use super::rows::Rows;
 use super::tables::Table;
-use super::{FoundBlob, Metadata, audit, lookup, write_blobs, write_manifests, write_repositories};
+use super::{
+    FoundBlob, Metadata, audit, garbage, lookup, usage, write_blobs, write_manifests,
+    write_repositories,
+};
 use crate::digest::Digest;
 use crate::engine::Statistics;
 use crate::fault::{Corruption, StorageError};
@@ -34,12 +37,15 @@ impl Metadata {
     ) -> Result<Option<FoundBlob>, StorageError> {
         let now = self.now();
         self.database.read(|rows| {
-            let Some((_, link)) = lookup::blob_link(rows, name, digest)? else {
+            let Some((repository, link)) = lookup::blob_link(rows, name, digest)? else {
                 return Ok(None);
             };
             let record = lookup::blob(rows, name, digest)?;
-            let half = now.after(self.lease / 2);
-            let needs_lease = matches!(link, LinkRecord { due: Some(due) } if due < half);
+            let promised = now.after(self.lease);
+            let needs_lease = match link.due {
+                Some(due) => !garbage::is_leased(rows, (due, repository, digest), promised)?,
+                None => false,
+            };
             Ok(record.map(|record| FoundBlob {
                 stored: StoredAt::from(record),
                 needs_lease,
@@ -261,7 +267,11 @@ impl Metadata {
 
     /// Recomputes counts and reverse rows and compares; answers what does not fit.
     pub(crate) fn audit(&self) -> Result<Vec<String>, StorageError> {
-        self.database.read(audit::audit)
+        self.database.read(|rows| {
+            let mut violations = audit::audit(rows)?;
+            violations.extend(usage::audit(rows)?);
+            Ok(violations)
+        })
     }
 
     /// Whether reads and writes can be served.

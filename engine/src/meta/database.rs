@@ -19,7 +19,7 @@ use super::opening::{FORMAT, check_format, file_ranges, is_complete, open_redb, 
 use super::records::{FileRecord, StateRecord};
 use super::rows::{Rows, Snapshot, failed};
 use super::tables::Table;
-use super::transaction::{Moment, STATE, Transaction};
+use super::transaction::{Moment, STATE, Stay, Transaction};
 use crate::blob::LocalStore;
 use crate::clock::{Clock, EngineTime};
 use crate::disk::Latch;
@@ -400,7 +400,7 @@ impl Database {
         let moment = Moment {
             time: self.base,
             wall: 0,
-            grace: Duration::ZERO,
+            stay: Stay::default(),
         };
         self.commit(moment, true, |transaction| {
             if transaction.payload(Table::Settings, UPLOAD_KEY)?.is_none() {

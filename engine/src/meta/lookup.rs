@@ -100,7 +100,7 @@ pub(super) fn tag(
 }
 
 /// The manifest a tag's record names, while it has the record's link id.
-fn visible(
+pub(super) fn visible(
     rows: &impl Rows,
     repository: u64,
     tag: &TagRecord,

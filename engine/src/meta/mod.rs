@@ -6,6 +6,8 @@
 //! mod         the interface: owned values in, owned values out; content and queues are parts of it
 //! requests    what comes in beside the public types
 //! lookup      what is visible           write_*   one file of transactions per subject
+//! garbage     what nothing keeps        write_drain  rows of what was deleted
+//! plan, why, usage                      what the collector would do, and why bytes are there
 //! rows        reading typed rows        transaction  writing them, edges and counts
 //! audit       recomputing and comparing all of them
 //! commit      group commit              database  the redb file, snapshot, time, file numbers
@@ -20,10 +22,12 @@ mod codec;
 mod commit;
 mod content;
 mod database;
+mod garbage;
 mod jobs;
 mod keys;
 mod lookup;
 mod opening;
+mod plan;
 mod queues;
 mod records;
 mod requests;
@@ -31,8 +35,11 @@ mod rows;
 mod staging;
 mod tables;
 mod transaction;
+mod usage;
+mod why;
 mod write_blobs;
 mod write_collect;
+mod write_drain;
 mod write_manifests;
 mod write_repositories;
 
@@ -46,9 +53,14 @@ mod write_repositories;
 )]
 mod tests;
 
+pub(crate) use garbage::Candidate;
+pub use garbage::DamagedRow;
+pub(crate) use plan::{Planned, Position};
+pub(crate) use queues::Orders;
 pub(crate) use records::Place;
-pub(crate) use requests::{BLOCK, BlockChecks, CommitBlob, Location, NewContent, StoredAt};
+pub(crate) use requests::{BLOCK, BlockChecks, CommitBlob, Cut, Location, NewContent, StoredAt};
 pub(crate) use write_collect::Collected;
+pub(crate) use write_drain::Mark;
 
 use crate::blob::LocalStore;
 use crate::clock::{Clock, EngineTime};
@@ -69,6 +81,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tables::Table;
 use tokio::sync::Notify;
+use transaction::Stay;
 
 /// The format this version writes, and the newest it reads.
 pub(crate) const FORMAT_VERSION: u32 = 1;
@@ -128,7 +141,10 @@ impl Metadata {
             store,
             clock: Arc::clone(&clock),
             durability: options.durability,
-            grace: options.grace.max(options.lease),
+            stay: Stay {
+                grace: options.grace,
+                lease: options.lease,
+            },
             collector,
             unsynced: staging::Unsynced::default(),
         };

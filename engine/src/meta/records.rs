@@ -1,7 +1,7 @@
 //! The records of the tables, and their byte forms.
 
 use super::codec::{Decoder, Encoder, Record};
-use super::requests::{BlockChecks, Location};
+use super::requests::{BlockChecks, Cut, Location};
 use crate::clock::EngineTime;
 use crate::descriptor::{Links, MediaType};
 use crate::digest::Digest;
@@ -39,9 +39,30 @@ pub(super) struct BlobRecord {
 /// A repository holds a blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LinkRecord {
+    /// The blob's size, here too so that what a repository holds can be summed without its record.
+    pub(super) size: u64,
     /// When it leaves the repository; set exactly while no keeping edge leads to it, and then the
     /// row in `Candidates` has the same time.
     pub(super) due: Option<EngineTime>,
+}
+
+/// Why a blob without keeping edges is still there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CandidateRecord {
+    /// When it lost its last keeping edge, or came without one.
+    pub(super) since: EngineTime,
+    /// Until when a client may rely on having been told that it is there. No grace, however short,
+    /// ends it earlier.
+    pub(super) leased: EngineTime,
+}
+
+/// What the collector remembers of its orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct CollectorRecord {
+    /// Nothing is removed until it is resumed.
+    pub(super) paused: bool,
+    /// A run with a grace of its own that has not ended: what it takes.
+    pub(super) run: Option<Cut>,
 }
 
 /// What kind of link an edge is.
@@ -121,6 +142,20 @@ pub(super) struct StateRecord {
     pub(super) sequence: u64,
     /// The first file number that no range covers.
     pub(super) files: u64,
+    pub(super) totals: Totals,
+}
+
+/// Sums over the store, kept with every change, so that nobody walks it for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Totals {
+    /// Bytes of the blobs of every repository, counted in each that holds them.
+    pub(crate) logical: u64,
+    /// Bytes of the blobs of the store, each counted once.
+    pub(crate) stored: u64,
+    /// The part of `logical` that no manifest keeps.
+    pub(crate) garbage: u64,
+    /// Bytes whose record is gone and that wait to be given back.
+    pub(crate) waiting: u64,
 }
 
 // === byte forms ===
@@ -210,12 +245,50 @@ impl Record for BlockChecks {
 
 impl Record for LinkRecord {
     fn encode(&self, encoder: &mut Encoder) {
+        encoder.u64(self.size);
         encoder.option(self.due.as_ref(), |encoder, due| encoder.u64(due.0));
     }
 
     fn decode(decoder: &mut Decoder<'_>) -> Option<Self> {
         Some(Self {
+            size: decoder.u64()?,
             due: decoder.option(Decoder::u64)?.map(EngineTime),
+        })
+    }
+}
+
+impl Record for CandidateRecord {
+    fn encode(&self, encoder: &mut Encoder) {
+        encoder.u64(self.since.0);
+        encoder.u64(self.leased.0);
+    }
+
+    fn decode(decoder: &mut Decoder<'_>) -> Option<Self> {
+        Some(Self {
+            since: EngineTime(decoder.u64()?),
+            leased: EngineTime(decoder.u64()?),
+        })
+    }
+}
+
+impl Record for CollectorRecord {
+    fn encode(&self, encoder: &mut Encoder) {
+        encoder.bool(self.paused);
+        encoder.option(self.run.as_ref(), |encoder, cut| {
+            encoder.u64(cut.as_of.0);
+            encoder.option(cut.grace.as_ref(), |encoder, &grace| encoder.u64(grace));
+        });
+    }
+
+    fn decode(decoder: &mut Decoder<'_>) -> Option<Self> {
+        Some(Self {
+            paused: decoder.bool()?,
+            run: decoder.option(|decoder| {
+                Some(Cut {
+                    as_of: EngineTime(decoder.u64()?),
+                    grace: decoder.option(Decoder::u64)?,
+                })
+            })?,
         })
     }
 }
@@ -371,6 +444,10 @@ impl Record for StateRecord {
         encoder.u64(self.time.0);
         encoder.u64(self.sequence);
         encoder.u64(self.files);
+        encoder.u64(self.totals.logical);
+        encoder.u64(self.totals.stored);
+        encoder.u64(self.totals.garbage);
+        encoder.u64(self.totals.waiting);
     }
 
     fn decode(decoder: &mut Decoder<'_>) -> Option<Self> {
@@ -378,6 +455,12 @@ impl Record for StateRecord {
             time: EngineTime(decoder.u64()?),
             sequence: decoder.u64()?,
             files: decoder.u64()?,
+            totals: Totals {
+                logical: decoder.u64()?,
+                stored: decoder.u64()?,
+                garbage: decoder.u64()?,
+                waiting: decoder.u64()?,
+            },
         })
     }
 }

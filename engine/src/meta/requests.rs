@@ -56,6 +56,16 @@ pub(crate) struct CommitBlob {
     pub(crate) upload: ([u8; 16], EngineTime),
 }
 
+/// Which garbage a run of the collector takes. It does not change while the run goes on, so what
+/// becomes garbage meanwhile is left to the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// What is due at this moment.
+    pub(crate) as_of: EngineTime,
+    /// A grace of its own in milliseconds; `None`: that of the store, from when each became garbage.
+    pub(crate) grace: Option<u64>,
+}
+
 /// Where a stored blob lies, and what a reader checks it with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoredAt {

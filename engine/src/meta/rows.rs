@@ -19,22 +19,49 @@ pub(super) enum Scan {
     Stop,
 }
 
+// === impl Scan ===
+
+impl Scan {
+    pub(super) fn while_true(condition: bool) -> Self {
+        if condition { Self::Next } else { Self::Stop }
+    }
+}
+
 /// What a scan calls for each row: key and payload.
 pub(super) type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<Scan, StorageError> + 'v;
+
+/// What a scan that goes on behind damaged rows calls for each row: key, and payload or damage. The
+/// key of a damaged row is as little to be trusted as its payload.
+pub(super) type VisitAny<'v> =
+    dyn FnMut(&[u8], Result<&[u8], Corruption>) -> Result<Scan, StorageError> + 'v;
 
 /// Rows that can be read.
 pub(super) trait Rows {
     /// The payload under `key`.
     fn payload(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError>;
 
-    /// Calls `visit` for the rows whose key begins with `prefix` and lies behind `after`, in order.
+    /// Calls `visit` for the rows whose key begins with `prefix` and lies behind `after`, in order,
+    /// the damaged ones too.
+    fn scan_any(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut VisitAny<'_>,
+    ) -> Result<(), StorageError>;
+
+    /// The same for readers who need every row: ends at the first damaged one, with that error.
     fn scan(
         &self,
         table: Table,
         prefix: &[u8],
         after: Option<&[u8]>,
         visit: &mut Visit<'_>,
-    ) -> Result<(), StorageError>;
+    ) -> Result<(), StorageError> {
+        self.scan_any(table, prefix, after, &mut |key, payload| {
+            visit(key, payload?)
+        })
+    }
 
     /// The record under `key`.
     fn record<R: Record>(&self, table: Table, key: &[u8]) -> Result<Option<R>, StorageError> {
@@ -145,12 +172,12 @@ impl Rows for Snapshot {
         payload_of(self.table(table)?, table, key)
     }
 
-    fn scan(
+    fn scan_any(
         &self,
         table: Table,
         prefix: &[u8],
         after: Option<&[u8]>,
-        visit: &mut Visit<'_>,
+        visit: &mut VisitAny<'_>,
     ) -> Result<(), StorageError> {
         scan_of(self.table(table)?, table, (prefix, after), visit)
     }
@@ -173,12 +200,12 @@ pub(super) fn payload_of(
     Ok(payload.transpose()?)
 }
 
-/// See [`Rows::scan`].
+/// See [`Rows::scan_any`].
 pub(super) fn scan_of(
     open: &impl ReadableTable<&'static [u8], &'static [u8]>,
     table: Table,
     (prefix, after): (&[u8], Option<&[u8]>),
-    visit: &mut Visit<'_>,
+    visit: &mut VisitAny<'_>,
 ) -> Result<(), StorageError> {
     let from = match after {
         Some(after) if after >= prefix => Bound::Excluded(after),
@@ -194,7 +221,7 @@ pub(super) fn scan_of(
         .map_err(|error| failed(&error.into()))?;
     for row in rows {
         let (key, value) = row.map_err(|error| failed(&error.into()))?;
-        let payload = table.unseal(key.value(), value.value())?;
+        let payload = table.unseal(key.value(), value.value());
         if visit(key.value(), payload)? == Scan::Stop {
             break;
         }

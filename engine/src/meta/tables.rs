@@ -46,7 +46,7 @@ pub(super) enum Table {
     Tags = 14,
     /// Repository, link id, tag -> nothing: the reverse of `Tags`.
     LinkTags = 15,
-    /// Due time, repository, digest -> nothing: blobs without keeping edges.
+    /// Due time, repository, digest -> `CandidateRecord`: blobs without keeping edges.
     Candidates = 16,
     /// Sequence number -> `Place` whose bytes nobody refers to any more.
     Unlinks = 17,

@@ -9,6 +9,7 @@
 //! 4. `Files` says the digest or segment for exactly the places that `Blobs` names. A place leaves
 //!    `Blobs` only together with a new row in `Unlinks`.
 //! 5. `Tags` and `LinkTags` are reverses of one another.
+//! 6. `StateRecord::totals` are the sums over `BlobLinks`, `Blobs` and `Unlinks`.
 //!
 //! A request checks everything before its first write: `dirty` tells whether it wrote already, and
 //! a request that fails when it did takes its whole batch with it.
@@ -16,11 +17,11 @@
 use super::codec::Record;
 use super::keys;
 use super::records::{
-    BlobRecord, EdgeKind, EdgeRecord, FileRecord, LinkRecord, NameRecord, Place, RepositoryRecord,
-    StateRecord,
+    BlobRecord, CandidateRecord, EdgeKind, EdgeRecord, FileRecord, LinkRecord, NameRecord, Place,
+    RepositoryRecord, StateRecord,
 };
 use super::requests::{BlockChecks, Location};
-use super::rows::{Rows, Visit, failed, payload_of, scan_of};
+use super::rows::{Rows, VisitAny, failed, payload_of, scan_of};
 use super::tables::Table;
 use crate::clock::EngineTime;
 use crate::descriptor::Links;
@@ -28,7 +29,7 @@ use crate::digest::Digest;
 use crate::fault::StorageError;
 use crate::name::RepositoryName;
 use redb::WriteTransaction;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The rows of one batch in the making.
@@ -55,7 +56,17 @@ pub(super) struct Moment {
     /// Milliseconds since the epoch, for people to read.
     pub(super) wall: u64,
     /// How long a blob without keeping edges stays.
+    pub(super) stay: Stay,
+}
+
+/// How long a blob stays that nothing keeps.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Stay {
+    /// After it lost its last keeping edge.
     pub(super) grace: Duration,
+    /// After a client may have been told of it; that a blob is linked is told without a trace, so
+    /// the loss of the last edge counts as being told.
+    pub(super) lease: Duration,
 }
 
 /// One edge of a manifest.
@@ -237,16 +248,21 @@ impl<'t> Transaction<'t> {
         &mut self,
         repository: u64,
         digest: &Digest,
+        size: u64,
     ) -> Result<(), StorageError> {
         let key = keys::in_repository(repository, digest);
         let kept = self.record::<u64>(Table::Counts, &key)?.is_some();
         let link = self.record::<LinkRecord>(Table::BlobLinks, &key)?;
         if link.is_none() {
             self.put(Table::Holders, &keys::holder(digest, repository), &())?;
+            add(&mut self.state.totals.logical, size);
         }
         match link {
-            Some(LinkRecord { due: None }) => Ok(()),
-            link => self.set_due(repository, digest, &link.unwrap_or(NO_DUE), !kept),
+            Some(LinkRecord { due: None, .. }) => Ok(()),
+            link => {
+                let link = link.unwrap_or(LinkRecord { size, due: None });
+                self.set_due(repository, digest, &link, !kept)
+            }
         }
     }
 
@@ -260,7 +276,9 @@ impl<'t> Transaction<'t> {
     ) -> Result<Option<u64>, StorageError> {
         if let Some(due) = link.due {
             self.remove(Table::Candidates, &keys::candidate(due, repository, digest))?;
+            take(&mut self.state.totals.garbage, link.size);
         }
+        take(&mut self.state.totals.logical, link.size);
         self.remove(Table::BlobLinks, &keys::in_repository(repository, digest))?;
         self.remove(Table::Holders, &keys::holder(digest, repository))?;
         if self.any(Table::Holders, &digest.to_key())? {
@@ -270,11 +288,12 @@ impl<'t> Transaction<'t> {
         let record: BlobRecord = self.needed(Table::Blobs, &key, "its holder")?;
         self.remove(Table::Blobs, &key)?;
         self.remove(Table::BlockChecks, &key)?;
+        take(&mut self.state.totals.stored, record.size);
         self.abandon(record.location, record.size)?;
         Ok(Some(record.size))
     }
 
-    /// Replaces the link's due time: `now` plus grace, or none.
+    /// Replaces the link's due time: counted from now, or none.
     fn set_due(
         &mut self,
         repository: u64,
@@ -284,17 +303,19 @@ impl<'t> Transaction<'t> {
     ) -> Result<(), StorageError> {
         if let Some(due) = link.due {
             self.remove(Table::Candidates, &keys::candidate(due, repository, digest))?;
+            take(&mut self.state.totals.garbage, link.size);
         }
-        let due = candidate.then(|| self.now.time.after(self.now.grace));
+        let Moment { time, stay, .. } = self.now;
+        let (since, leased) = (time, time.after(stay.lease));
+        let due = candidate.then(|| since.after(stay.grace).max(leased));
         if let Some(due) = due {
-            self.put(
-                Table::Candidates,
-                &keys::candidate(due, repository, digest),
-                &(),
-            )?;
+            let key = keys::candidate(due, repository, digest);
+            self.put(Table::Candidates, &key, &CandidateRecord { since, leased })?;
+            add(&mut self.state.totals.garbage, link.size);
         }
         let key = keys::in_repository(repository, digest);
-        self.put(Table::BlobLinks, &key, &LinkRecord { due })
+        let size = link.size;
+        self.put(Table::BlobLinks, &key, &LinkRecord { size, due })
     }
 
     // --- places (invariant 4) ---
@@ -308,8 +329,10 @@ impl<'t> Transaction<'t> {
     ) -> Result<(), StorageError> {
         let key = digest.to_key();
         if let Some(old) = self.record::<BlobRecord>(Table::Blobs, &key)? {
+            take(&mut self.state.totals.stored, old.size);
             self.abandon(old.location, old.size)?;
         }
+        add(&mut self.state.totals.stored, record.size);
         self.put(Table::Blobs, &key, record)?;
         match checks {
             Some(checks) => self.put(Table::BlockChecks, &key, checks)?,
@@ -337,7 +360,13 @@ impl<'t> Transaction<'t> {
                 self.put(Table::Files, &keys::number(number), &left)?;
             }
         }
-        self.enqueue(Table::Unlinks, &place)
+        self.free(&place)
+    }
+
+    /// Lets the bytes at a place that no record names go after the commit.
+    pub(super) fn free(&mut self, place: &Place) -> Result<(), StorageError> {
+        add(&mut self.state.totals.waiting, place.size);
+        self.enqueue(Table::Unlinks, place)
     }
 
     fn segment(&self, number: u64) -> Result<FileRecord, StorageError> {
@@ -346,17 +375,31 @@ impl<'t> Transaction<'t> {
     }
 }
 
+#[cfg(test)]
+impl Transaction<'_> {
+    /// Damages a row as a medium would, or repairs it again.
+    pub(super) fn flip_bit(&mut self, table: Table, key: &[u8]) -> Result<(), StorageError> {
+        use redb::ReadableTable as _;
+        let rows = &mut self.tables[table.index()];
+        let value = rows.get(key).map_err(|error| failed(&error.into()))?;
+        let mut value = value.expect("the test names a row").value().to_vec();
+        value[0] ^= 1;
+        let put = rows.insert(key, value.as_slice()).map(drop);
+        put.map_err(|error| failed(&error.into()))
+    }
+}
+
 impl Rows for Transaction<'_> {
     fn payload(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
         payload_of(&self.tables[table.index()], table, key)
     }
 
-    fn scan(
+    fn scan_any(
         &self,
         table: Table,
         prefix: &[u8],
         after: Option<&[u8]>,
-        visit: &mut Visit<'_>,
+        visit: &mut VisitAny<'_>,
     ) -> Result<(), StorageError> {
         scan_of(&self.tables[table.index()], table, (prefix, after), visit)
     }
@@ -377,8 +420,25 @@ impl FileRecord {
 /// The row of [`StateRecord`] in `Settings`.
 pub(super) const STATE: &[u8] = b"state";
 
-/// The link of a blob that a repository does not hold yet.
-const NO_DUE: LinkRecord = LinkRecord { due: None };
+/// How many keeping edges to each target the removal of a manifest takes away.
+pub(super) fn kept_by(links: &Links) -> BTreeMap<Digest, u64> {
+    let mut kept = BTreeMap::new();
+    for edge in edges(links) {
+        if edge.kind != EdgeKind::Subject {
+            *kept.entry(edge.target).or_insert(0) += 1;
+        }
+    }
+    kept
+}
+
+/// Changes a sum. It cannot overflow while it is right, and the audit tells when it is not.
+fn add(total: &mut u64, by: u64) {
+    *total = total.saturating_add(by);
+}
+
+fn take(total: &mut u64, by: u64) {
+    *total = total.saturating_sub(by);
+}
 
 /// The edges of a manifest, each once.
 fn edges(links: &Links) -> BTreeSet<Edge> {

@@ -3,7 +3,7 @@
 use super::commit::{Request, Staged};
 use super::keys;
 use super::lookup;
-use super::records::{BlobRecord, LinkRecord, Place};
+use super::records::{BlobRecord, CandidateRecord, LinkRecord, Place};
 use super::requests::{BLOCK, CommitBlob, Location, NewContent};
 use super::rows::Rows;
 use super::tables::Table;
@@ -30,7 +30,7 @@ pub(super) struct DeleteBlob {
     pub(super) digest: Digest,
 }
 
-/// Extends the time a blob without links stays: a client was told that it exists.
+/// Extends the time a blob without links stays: a client is about to be told that it exists.
 #[derive(Debug, Clone)]
 pub(super) struct LeaseBlob {
     pub(super) repository: RepositoryName,
@@ -119,11 +119,11 @@ impl Request for CommitBlob {
                         size: self.size,
                         whole_segment: false,
                     };
-                    transaction.enqueue(Table::Unlinks, &place)?;
+                    transaction.free(&place)?;
                 }
             }
         }
-        transaction.link_blob(repository, &self.digest)?;
+        transaction.link_blob(repository, &self.digest, self.size)?;
         let (key, expiry) = self.upload;
         transaction.put(Table::EndedUploads, &keys::ended_upload(expiry, key), &())
     }
@@ -146,7 +146,7 @@ impl Request for MountBlob {
             });
         };
         let repository = transaction.repository(&self.repository)?;
-        transaction.link_blob(repository, &self.digest)?;
+        transaction.link_blob(repository, &self.digest, record.size)?;
         Ok(BlobStat {
             digest: self.digest,
             size: record.size,
@@ -201,18 +201,35 @@ impl Request for LeaseBlob {
         let Some(due) = link.due else {
             return Ok(());
         };
-        let leased = transaction.now.time.after(self.lease);
-        if leased <= due {
+        let digest = &self.digest;
+        let now = transaction.now.time;
+        let key = keys::candidate(due, repository, digest);
+        let candidate = match transaction.record::<CandidateRecord>(Table::Candidates, &key) {
+            Ok(Some(candidate)) => candidate,
+            // Its damage protected it until now; written anew, it begins once more.
+            Ok(None) | Err(StorageError::Corrupt(_)) => CandidateRecord {
+                since: now,
+                leased: now,
+            },
+            Err(error) => return Err(error.into()),
+        };
+        if candidate.leased >= now.after(self.lease) {
             return Ok(());
         }
-        let digest = &self.digest;
-        transaction.remove(Table::Candidates, &keys::candidate(due, repository, digest))?;
+        // Twice as long as the client is promised, so that most of its questions write nothing.
+        let leased = now.after(self.lease.saturating_mul(2));
+        let since = candidate.since;
+        let longer = due.max(leased);
+        transaction.remove(Table::Candidates, &key)?;
         transaction.put(
             Table::Candidates,
-            &keys::candidate(leased, repository, digest),
-            &(),
+            &keys::candidate(longer, repository, digest),
+            &CandidateRecord { since, leased },
         )?;
-        let link = LinkRecord { due: Some(leased) };
+        let link = LinkRecord {
+            due: Some(longer),
+            ..link
+        };
         let key = keys::in_repository(repository, digest);
         transaction.put(Table::BlobLinks, &key, &link)?;
         Ok(())

@@ -1,19 +1,24 @@
-//! The collector's transactions. Each does a bounded piece of work and says whether more is due.
+//! The collector's transactions, but for the draining of rows. Each does a bounded piece of work.
+//!
+//! Damage in one row sets that row aside and lets the rest go on (see `garbage`): everything that a
+//! removal reads is read before it writes, so no batch fails on it.
 
 use super::commit::{Request, Staged};
+use super::garbage::{self, Candidate, DamagedRow};
 use super::keys;
-use super::records::{Drain, FileRecord, LinkRecord, Place};
-use super::requests::Location;
+use super::records::{CollectorRecord, FileRecord, Place};
+use super::requests::{Cut, Location};
 use super::rows::{Rows, Scan};
 use super::tables::Table;
 use super::transaction::Transaction;
-use super::write_manifests::{remove_manifest, remove_tag};
 use crate::clock::EngineTime;
 use crate::fault::StorageError;
-use crate::name::Tag;
 
 /// Rows one transaction of the collector touches at most, so that it delays no other for long.
-const BATCH: usize = 256;
+pub(super) const BATCH: usize = 256;
+
+/// The row of [`CollectorRecord`] in `Settings`.
+pub(super) const ORDERS: &[u8] = b"collector";
 
 /// What a transaction of the collector did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,17 +29,18 @@ pub(crate) struct Collected {
     pub(crate) removed: u64,
     /// The bytes of those.
     pub(crate) bytes: u64,
-    /// Call again: more may be due.
-    pub(crate) more: bool,
 }
 
-/// Takes blobs whose grace has passed out of their repositories.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct CollectDue;
+/// Takes blobs out of their repositories that were found to be garbage, if they still are.
+#[derive(Debug, Clone)]
+pub(super) struct RemoveBlobs {
+    pub(super) cut: Cut,
+    pub(super) candidates: Vec<Candidate>,
+}
 
-/// Removes rows that are invisible already.
+/// Keeps an order to the collector.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct DrainRows;
+pub(super) struct KeepOrders(pub(super) CollectorRecord);
 
 /// Forgets ended uploads whose ids have expired.
 #[derive(Debug, Clone, Copy)]
@@ -68,72 +74,59 @@ pub(super) struct KeepTime;
 
 // === requests ===
 
-impl Request for CollectDue {
-    type Answer = Collected;
+impl Request for RemoveBlobs {
+    type Answer = (Collected, Vec<DamagedRow>);
     type Refusal = StorageError;
 
     fn again(&self) -> Option<Self> {
-        Some(*self)
+        Some(self.clone())
     }
 
     fn apply(
         self,
         transaction: &mut Transaction<'_>,
         _placed: Option<Location>,
-    ) -> Result<Collected, StorageError> {
-        let now = transaction.now.time;
-        let mut due = Vec::new();
-        transaction.scan(Table::Candidates, &[], None, &mut |key, _| {
-            let (time, rest) = keys::split_number(Table::Candidates, key)?;
-            if EngineTime(time) > now || due.len() == BATCH {
-                return Ok(Scan::Stop);
+    ) -> Result<Self::Answer, StorageError> {
+        let mut collected = Collected::default();
+        let mut damaged = Vec::new();
+        for candidate in &self.candidates {
+            let (repository, digest) = (candidate.repository, &candidate.digest);
+            match garbage::still_garbage(transaction, &self.cut, candidate) {
+                Ok(None) => {}
+                Ok(Some(link)) => {
+                    let bytes = transaction.unlink_blob(repository, digest, &link)?;
+                    collected.count(bytes);
+                }
+                Err(StorageError::Corrupt(damage)) => {
+                    let key = keys::candidate(candidate.due, repository, digest);
+                    damaged.push(DamagedRow::new(Table::Candidates, &key, &damage));
+                }
+                Err(error) => return Err(error),
             }
-            let (repository, rest) = keys::split_number(Table::Candidates, rest)?;
-            due.push((repository, keys::last_digest(Table::Candidates, rest)?));
-            Ok(Scan::Next)
-        })?;
-        let mut collected = Collected {
-            more: due.len() == BATCH,
-            ..Collected::default()
-        };
-        for (repository, digest) in due {
-            let key = keys::in_repository(repository, &digest);
-            let link: LinkRecord = transaction.needed(Table::BlobLinks, &key, "a candidate")?;
-            let bytes = transaction.unlink_blob(repository, &digest, &link)?;
-            collected.unlinked += 1;
-            collected.removed += u64::from(bytes.is_some());
-            collected.bytes += bytes.unwrap_or(0);
         }
-        Ok(collected)
+        Ok((collected, damaged))
     }
 }
 
-impl Request for DrainRows {
-    type Answer = Collected;
+impl Request for KeepOrders {
+    type Answer = ();
     type Refusal = StorageError;
 
     fn again(&self) -> Option<Self> {
         Some(*self)
     }
 
+    /// A pause holds over a power cut, and so does the order to resume.
+    fn is_barrier(&self) -> bool {
+        true
+    }
+
     fn apply(
         self,
         transaction: &mut Transaction<'_>,
         _placed: Option<Location>,
-    ) -> Result<Collected, StorageError> {
-        let mut collected = Collected::default();
-        let Some(key) = transaction.keys(Table::Drains, &[], 1)?.pop() else {
-            return Ok(collected);
-        };
-        collected.more = true;
-        let drained = match transaction.needed(Table::Drains, &key, "its key")? {
-            Drain::Tags { repository, link } => drain_tags(transaction, repository, link)?,
-            Drain::Repository(id) => drain_repository(transaction, id, &mut collected)?,
-        };
-        if drained {
-            transaction.remove(Table::Drains, &key)?;
-        }
-        Ok(collected)
+    ) -> Result<(), StorageError> {
+        transaction.put(Table::Settings, ORDERS, &self.0)
     }
 }
 
@@ -152,7 +145,11 @@ impl Request for ForgetUploads {
     ) -> Result<bool, StorageError> {
         let now = transaction.now.time;
         let mut expired = Vec::new();
-        transaction.scan(Table::EndedUploads, &[], None, &mut |key, _| {
+        transaction.scan_any(Table::EndedUploads, &[], None, &mut |key, payload| {
+            // Damaged ones stay: they hold nothing but that an upload is over.
+            if payload.is_err() {
+                return Ok(Scan::Next);
+            }
             let (expiry, _) = keys::split_number(Table::EndedUploads, key)?;
             if EngineTime(expiry) >= now || expired.len() == BATCH {
                 return Ok(Scan::Stop);
@@ -184,6 +181,10 @@ impl Request for ForgetPlaces {
             let key = keys::number(number);
             let place = transaction.record::<Place>(Table::Unlinks, &key)?;
             transaction.remove(Table::Unlinks, &key)?;
+            if let Some(place) = place {
+                let waiting = &mut transaction.state.totals.waiting;
+                *waiting = waiting.saturating_sub(place.size);
+            }
             if let Some(Place {
                 location: Location::Segment { number, .. },
                 whole_segment: true,
@@ -289,55 +290,13 @@ fn remove_if_empty(transaction: &mut Transaction<'_>, segment: u64) -> Result<()
     }
 }
 
-/// Removes some tags of a link; answers whether none is left.
-fn drain_tags(
-    transaction: &mut Transaction<'_>,
-    repository: u64,
-    link: u64,
-) -> Result<bool, StorageError> {
-    let prefix = keys::tags_of_link(repository, link);
-    let rows = transaction.keys(Table::LinkTags, &prefix, BATCH)?;
-    for key in &rows {
-        let text = key.get(prefix.len()..).unwrap_or_default();
-        let tag: Tag = keys::last_text(Table::LinkTags, text)?;
-        remove_tag(transaction, repository, &tag, link)?;
-    }
-    Ok(rows.len() < BATCH)
-}
+// === impl Collected ===
 
-/// Removes some rows of a deleted repository; answers whether none is left.
-fn drain_repository(
-    transaction: &mut Transaction<'_>,
-    id: u64,
-    collected: &mut Collected,
-) -> Result<bool, StorageError> {
-    let prefix = keys::number(id);
-    let digest = |table, key: &Vec<u8>| {
-        keys::last_digest(table, key.get(prefix.len()..).unwrap_or_default())
-    };
-    // A manifest has many edges: few of them make a batch.
-    let manifests = transaction.keys(Table::Manifests, &prefix, BATCH / 16)?;
-    for key in &manifests {
-        remove_manifest(transaction, id, &digest(Table::Manifests, key)?)?;
+impl Collected {
+    /// Counts a blob that left a repository, and the bytes that came back with it.
+    pub(super) fn count(&mut self, bytes: Option<u64>) {
+        self.unlinked += 1;
+        self.removed += u64::from(bytes.is_some());
+        self.bytes += bytes.unwrap_or(0);
     }
-    let blobs = transaction.keys(Table::BlobLinks, &prefix, BATCH)?;
-    for key in &blobs {
-        let link: LinkRecord = transaction.needed(Table::BlobLinks, key, "its key")?;
-        let bytes = transaction.unlink_blob(id, &digest(Table::BlobLinks, key)?, &link)?;
-        collected.unlinked += 1;
-        collected.removed += u64::from(bytes.is_some());
-        collected.bytes += bytes.unwrap_or(0);
-    }
-    let mut others = 0;
-    for table in [Table::Tags, Table::LinkTags] {
-        let rows = transaction.keys(table, &prefix, BATCH)?;
-        rows.iter()
-            .try_for_each(|key| transaction.remove(table, key))?;
-        others += rows.len();
-    }
-    if manifests.is_empty() && blobs.is_empty() && others == 0 {
-        transaction.remove(Table::Repositories, &prefix)?;
-        return Ok(true);
-    }
-    Ok(false)
 }

@@ -8,22 +8,42 @@ use crate::fault::StorageError;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+/// Whether uploads that are over are removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sweep {
+    Remove,
+    /// They are left, and counted.
+    Count,
+}
+
+/// What came of looking for uploads that are over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Expired {
+    /// Those that had expired.
+    pub(crate) uploads: u64,
+    /// What clients had sent of them.
+    pub(crate) bytes: u64,
+    /// Those that could not be read or removed.
+    pub(crate) failed: u64,
+}
+
 // === impl Uploads ===
 
 impl Uploads {
-    /// Removes what is left of uploads that have expired or ended; answers how many had expired.
-    /// Uploads that somebody works on are not touched.
+    /// Removes what is left of uploads that have expired or ended, or only counts those that have
+    /// expired. Uploads that somebody works on are not touched. One that cannot be read or removed
+    /// is counted and left for the next time; it ends nothing for the others.
     ///
     /// # Errors
-    /// [`StorageError`]: the run stopped there; the next one goes on.
+    /// [`StorageError`]: the uploads could not be listed.
     ///
     /// # Cancel safety
     /// Cancel safe: an upload whose removal began is removed to its end.
-    pub(crate) async fn expire(&self) -> Result<u64, StorageError> {
+    pub(crate) async fn expire(&self, sweep: Sweep) -> Result<Expired, StorageError> {
         let shared = Arc::clone(&self.shared);
         let now = shared.records.now();
         let listed = blocking(move || shared.sessions.list()).await?;
-        let mut expired = 0;
+        let mut expired = Expired::default();
         for upload in listed {
             if self.shared.slots.contains(upload) {
                 continue;
@@ -37,14 +57,49 @@ impl Uploads {
             }
             let shared = Arc::clone(&self.shared);
             let removed = blocking(move || {
-                let removed = shared.remove_if_over(upload, now);
+                let removed = shared.remove_if_over(upload, now, sweep);
                 // Held until here, even if the caller goes away: who resumes the upload waits.
                 drop((place, slot));
                 removed
             });
-            expired += u64::from(removed.await?);
+            match removed.await {
+                Ok(None) => {}
+                Ok(Some(bytes)) => {
+                    expired.uploads += 1;
+                    expired.bytes += bytes;
+                }
+                Err(StorageError::Closed) => return Err(StorageError::Closed),
+                Err(error) => {
+                    tracing::error!(%error, "an upload that is over could not be removed");
+                    expired.failed += 1;
+                }
+            }
         }
         Ok(expired)
+    }
+
+    /// How many uploads there are, and what clients sent of those at rest. Damaged records count as
+    /// nothing sent: nobody can go on with them.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a read has no effects.
+    pub(crate) async fn sizes(&self) -> Result<(u64, u64), StorageError> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || {
+            let listed = shared.sessions.list()?;
+            let (mut uploads, mut bytes) = (listed.len() as u64, 0);
+            for upload in shared.slots.keys() {
+                uploads += u64::from(!listed.contains(&upload));
+            }
+            for upload in listed {
+                bytes += shared.sent(upload)?;
+            }
+            Ok((uploads, bytes))
+        })
+        .await
     }
 
     /// The numbers of the data files that belong to uploads, open ones and ones at rest.
@@ -81,21 +136,36 @@ impl Shared {
         }
     }
 
-    /// Removes an upload nobody has open, if it is over; answers whether it had expired. Blocks.
-    fn remove_if_over(&self, upload: [u8; 16], now: EngineTime) -> Result<bool, StorageError> {
+    /// The bytes clients sent of an upload at rest. Blocks.
+    fn sent(&self, upload: [u8; 16]) -> Result<u64, StorageError> {
+        match self.sessions.load(upload) {
+            Err(StorageError::Corrupt(_)) => Ok(0),
+            loaded => Ok(loaded?.map_or(0, |record| record.written.offset)),
+        }
+    }
+
+    /// Removes an upload nobody has open, if it is over; answers how many bytes had been sent if it
+    /// had expired. Blocks.
+    fn remove_if_over(
+        &self,
+        upload: [u8; 16],
+        now: EngineTime,
+        sweep: Sweep,
+    ) -> Result<Option<u64>, StorageError> {
         let record = match self.sessions.load(upload) {
             Ok(Some(record)) => record,
+            Ok(None) | Err(StorageError::Corrupt(_)) if sweep == Sweep::Count => return Ok(None),
             Ok(None) => {
                 // The beginnings of a record that a process left when it died.
                 self.sessions.remove(upload)?;
-                return Ok(false);
+                return Ok(None);
             }
             Err(StorageError::Corrupt(damage)) => {
                 // A power cut may leave such a record. Nobody can go on with the upload, and its
                 // file is found as an orphan.
                 tracing::warn!(%damage, "removing the record of an upload that cannot go on");
                 self.sessions.remove(upload)?;
-                return Ok(false);
+                return Ok(None);
             }
             Err(error) => return Err(error),
         };
@@ -103,12 +173,16 @@ impl Shared {
         let is_over = has_expired || self.records.is_upload_ended(upload, record.id_expiry)?;
         let is_blob = self.records.file_holder(record.file)?.is_some();
         if !is_over && !is_blob {
-            return Ok(false);
+            return Ok(None);
+        }
+        let sent = (has_expired && !is_blob).then_some(record.written.offset);
+        if sweep == Sweep::Count {
+            return Ok(sent);
         }
         if !is_blob {
             self.store.remove_file(record.file)?;
         }
         self.sessions.remove(upload)?;
-        Ok(has_expired && !is_blob)
+        Ok(sent)
     }
 }

@@ -88,6 +88,10 @@ impl Slots {
             .map_or(Seen::Nothing, |slot| slot.seen())
     }
 
+    pub(super) fn keys(&self) -> Vec<[u8; 16]> {
+        self.by_upload.lock().keys().copied().collect()
+    }
+
     pub(super) fn contains(&self, upload: [u8; 16]) -> bool {
         self.by_upload.lock().contains_key(&upload)
     }

@@ -137,3 +137,57 @@ async fn files_without_a_record_are_removed_after_reopening_and_others_stay() {
     engine.collect().await.unwrap();
     assert_eq!(repository.upload_status(&id).await.unwrap().offset, 300_000);
 }
+
+#[tokio::test]
+async fn what_cannot_be_removed_is_counted_and_the_rest_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let hands = Arc::new(Hands::default());
+    let mut options = options(folder.path(), &hands);
+    options.collect_interval = Duration::from_hours(1);
+    let engine = Engine::open(options).await.unwrap();
+    let repository = engine.repository(&"a".parse().unwrap());
+    for seed in 0..3 {
+        let mut session = repository.start_upload(Algorithm::Sha256).unwrap();
+        session.append(content(400_000, seed)).await.unwrap();
+        session.suspend().await.unwrap();
+    }
+    for seed in 3..6 {
+        let put = repository.put_blob(Algorithm::Sha256, content(500_000, seed));
+        put.await.unwrap();
+    }
+    // A file that cannot be removed as one: a directory of its name.
+    let spoil = |path: &Path| {
+        std::fs::remove_file(path).unwrap();
+        std::fs::create_dir(path).unwrap();
+    };
+    let in_folder = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        paths
+    };
+    let sessions = in_folder(&folder.path().join("uploads"));
+    let blobs = in_folder(&in_folder(&folder.path().join("blobs"))[0]);
+    assert_eq!((sessions.len(), blobs.len()), (3, 6));
+    spoil(&sessions[0]);
+    spoil(&blobs[3]);
+    hands.pass(Options::new("").upload_lifetime);
+    for _ in 0..2 {
+        let report = engine.collect().await.unwrap();
+        assert_eq!((report.failed, report.complete), (2, true));
+        assert_eq!(engine.collector().queues().unwrap().waiting, 1);
+    }
+    assert_eq!(
+        in_folder(&folder.path().join("uploads")),
+        [sessions[0].clone()]
+    );
+    // Of the uploads one file is left, and of the blobs the one that could not be removed.
+    let left = in_folder(blobs[3].parent().unwrap());
+    assert_eq!(left.len(), 2);
+    for path in [&sessions[0], &blobs[3]] {
+        std::fs::remove_dir(path).unwrap();
+    }
+    let report = engine.collect().await.unwrap();
+    assert_eq!(report.failed, 0);
+    assert_eq!(engine.collector().queues().unwrap().waiting, 0);
+}

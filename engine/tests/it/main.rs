@@ -12,6 +12,9 @@
 
 mod blobs; // push, read, delete, mount; sizes around every boundary
 mod collection; // space comes back on the disk
+mod collector; // plan, pause, budget, progress
 mod kill; // a process killed in the middle of an upload
 mod model; // random operations against a reference model
+mod questions; // why and usage
+mod races; // pushes and deletions against a collector that takes all it may
 mod support; // opening stores, moving clocks

@@ -9,15 +9,20 @@ use crate::meta::opening::{FORMAT, file_ranges, open_redb};
 use crate::meta::rows::{Rows as _, Snapshot};
 use crate::meta::staging::Unsynced;
 use crate::meta::tables::Table;
-use crate::meta::transaction::Moment;
+use crate::meta::transaction::{Moment, Stay};
 use crate::meta::write_manifests::{DeleteManifest, StoreManifest};
 use crate::options::Durability;
 use std::path::Path;
 
+const STAY: Stay = Stay {
+    grace: GRACE,
+    lease: GRACE,
+};
+
 const MOMENT: Moment = Moment {
     time: EngineTime(0),
     wall: 0,
-    grace: GRACE,
+    stay: STAY,
 };
 
 fn store_on(disk: &MemoryDisk) -> Arc<LocalStore> {
@@ -36,7 +41,7 @@ fn writer_on(store: &Arc<LocalStore>) -> Writer {
         store: Arc::clone(store),
         clock,
         durability: Durability::Durable,
-        grace: GRACE,
+        stay: STAY,
         collector: Arc::new(Notify::new()),
         unsynced: Unsynced::default(),
     }

@@ -135,7 +135,7 @@ async fn a_finished_upload_is_unknown_and_its_blob_survives_a_stale_record() {
     assert_eq!(world.status(&id).await, None);
     assert!(world.resume(&id).await.is_err());
     world.pass_everything();
-    assert_eq!(world.uploads.expire().await.unwrap(), 0);
+    assert_eq!(world.expired().await, 0);
     world.expect_committed(&content, &sha256(&content));
     assert_eq!(world.disk.files().len(), 1);
 }
@@ -151,15 +151,15 @@ async fn an_upload_expires_without_progress_and_not_while_it_is_open() {
     world.pass(LIFETIME * 3 / 4);
     assert_eq!(world.status(&empty).await, None, "it made no progress");
     assert!(world.resume(&empty).await.is_err());
-    assert_eq!(world.uploads.expire().await.unwrap(), 0);
+    assert_eq!(world.expired().await, 0);
     assert_eq!(world.status(&id).await, Some(100_000));
     let session = world.resume(&id).await.unwrap();
     world.pass(LIFETIME);
-    assert_eq!(world.uploads.expire().await.unwrap(), 0);
+    assert_eq!(world.expired().await, 0);
     drop(session);
     assert_eq!(world.status(&id).await, None);
     assert!(world.resume(&id).await.is_err());
-    assert_eq!(world.uploads.expire().await.unwrap(), 1);
+    assert_eq!(world.expired().await, 1);
     assert!(world.disk.files().is_empty());
     assert_eq!(world.open_count(), 0);
 }
@@ -178,7 +178,7 @@ async fn an_expiry_run_does_the_work_a_dead_process_left() {
     let new = Layout::new("/store").new_session([5; 16]);
     drop(world.disk.open(&new, true).unwrap());
     world.restart();
-    assert_eq!(world.uploads.expire().await.unwrap(), 0);
+    assert_eq!(world.expired().await, 0);
     assert!(world.disk.files().is_empty());
 }
 

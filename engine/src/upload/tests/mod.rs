@@ -8,7 +8,7 @@ mod resume; // going on after a drop, a kill, a power cut, a takeover
 
 use super::record::SessionRecord;
 use super::records::Records;
-use super::{UploadError, UploadId, UploadKey, UploadSession, Uploads};
+use super::{Sweep, UploadError, UploadId, UploadKey, UploadSession, Uploads};
 use crate::blob::LocalStore;
 use crate::blob::store::Pending;
 use crate::clock::EngineTime;
@@ -70,6 +70,13 @@ struct FakeRecords {
 // === impl World ===
 
 impl World {
+    /// Ends what is over; answers how many uploads had expired.
+    async fn expired(&self) -> u64 {
+        let expired = self.uploads.expire(Sweep::Remove).await.unwrap();
+        assert_eq!(expired.failed, 0);
+        expired.uploads
+    }
+
     fn new() -> Self {
         let disk = MemoryDisk::new();
         disk.create_directory(Path::new("/store")).unwrap();

@@ -1,0 +1,131 @@
+//! How many bytes belong to what: per repository by its own rows, for the store from kept sums.
+//!
+//! A repository costs in proportion to what it holds, the store costs one row.
+
+use super::codec::Record as _;
+use super::records::{BlobRecord, LinkRecord, Place, StateRecord, TagRecord, Totals};
+use super::rows::{Rows, Scan};
+use super::tables::Table;
+use super::transaction::STATE;
+use super::{Metadata, garbage, keys, lookup};
+use crate::fault::StorageError;
+use crate::gc::RepositoryUsage;
+use crate::name::RepositoryName;
+use crate::page::{Listing, Page};
+
+// === impl Metadata ===
+
+impl Metadata {
+    /// What the repositories of a page hold. Blocks in proportion to that.
+    pub(crate) fn usage(
+        &self,
+        page: &Page<String>,
+    ) -> Result<Listing<RepositoryUsage>, StorageError> {
+        let names = self.repositories(page)?;
+        let mut items = Vec::with_capacity(names.items.len());
+        for name in names.items {
+            // A read of its own: no view of the store is held for longer than one repository takes.
+            items.extend(self.database.read(|rows| usage_of(rows, name.clone()))?);
+        }
+        let more = names.more;
+        Ok(Listing { items, more })
+    }
+}
+
+/// What a repository holds; `None` if it went meanwhile.
+fn usage_of(
+    rows: &impl Rows,
+    name: RepositoryName,
+) -> Result<Option<RepositoryUsage>, StorageError> {
+    let Some(id) = lookup::repository(rows, &name)? else {
+        return Ok(None);
+    };
+    let mut usage = RepositoryUsage {
+        repository: name,
+        blobs: 0,
+        manifests: 0,
+        tags: 0,
+        own_bytes: 0,
+        shared_bytes: 0,
+        garbage_bytes: 0,
+        unreadable: 0,
+    };
+    let prefix = keys::number(id);
+    rows.scan_any(Table::BlobLinks, &prefix, None, &mut |key, payload| {
+        match payload.and_then(|payload| LinkRecord::from_payload(Table::BlobLinks, payload)) {
+            Ok(link) => add_blob(rows, (id, key), &link, &mut usage)?,
+            Err(_damage) => usage.unreadable += 1,
+        }
+        Ok(Scan::Next)
+    })?;
+    rows.scan_any(Table::Manifests, &prefix, None, &mut |_, payload| {
+        match payload {
+            Ok(_) => usage.manifests += 1,
+            Err(_damage) => usage.unreadable += 1,
+        }
+        Ok(Scan::Next)
+    })?;
+    rows.scan_any(Table::Tags, &prefix, None, &mut |_, payload| {
+        let tag = payload.and_then(|payload| TagRecord::from_payload(Table::Tags, payload));
+        let is_visible = match tag {
+            Ok(tag) => lookup::visible(rows, id, &tag).map(|manifest| manifest.is_some()),
+            Err(damage) => Err(damage.into()),
+        };
+        match is_visible {
+            Ok(is_visible) => usage.tags += u64::from(is_visible),
+            Err(StorageError::Corrupt(_)) => usage.unreadable += 1,
+            Err(error) => return Err(error),
+        }
+        Ok(Scan::Next)
+    })?;
+    Ok(Some(usage))
+}
+
+fn add_blob(
+    rows: &impl Rows,
+    (id, key): (u64, &[u8]),
+    link: &LinkRecord,
+    usage: &mut RepositoryUsage,
+) -> Result<(), StorageError> {
+    let (_, rest) = keys::split_number(Table::BlobLinks, key)?;
+    let digest = keys::last_digest(Table::BlobLinks, rest)?;
+    usage.blobs += 1;
+    if link.due.is_some() {
+        usage.garbage_bytes += link.size;
+    }
+    match garbage::has_other_holder(rows, Table::Holders, id, &digest) {
+        Ok(true) => usage.shared_bytes += link.size,
+        Ok(false) => usage.own_bytes += link.size,
+        Err(StorageError::Corrupt(_)) => usage.unreadable += 1,
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// Computes the kept sums anew and compares (invariant 6 of `transaction`).
+pub(super) fn audit(rows: &impl Rows) -> Result<Vec<String>, StorageError> {
+    let mut sums = Totals::default();
+    rows.scan(Table::BlobLinks, &[], None, &mut |_, payload| {
+        let link = LinkRecord::from_payload(Table::BlobLinks, payload)?;
+        sums.logical += link.size;
+        if link.due.is_some() {
+            sums.garbage += link.size;
+        }
+        Ok(Scan::Next)
+    })?;
+    rows.scan(Table::Blobs, &[], None, &mut |_, payload| {
+        sums.stored += BlobRecord::from_payload(Table::Blobs, payload)?.size;
+        Ok(Scan::Next)
+    })?;
+    rows.scan(Table::Unlinks, &[], None, &mut |_, payload| {
+        sums.waiting += Place::from_payload(Table::Unlinks, payload)?.size;
+        Ok(Scan::Next)
+    })?;
+    let state = rows.record::<StateRecord>(Table::Settings, STATE)?;
+    let kept = state.unwrap_or_default().totals;
+    Ok(if kept == sums {
+        Vec::new()
+    } else {
+        vec![format!("the sums are {kept:?}, not {sums:?}")]
+    })
+}

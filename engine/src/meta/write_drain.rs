@@ -1,0 +1,284 @@
+//! The draining of rows that are invisible already: tags of deleted manifests, and everything of
+//! deleted repositories.
+//!
+//! A drain goes through its rows in bounded steps, from a [`Mark`] to the next. A damaged row is left
+//! and the step goes on behind it; the drain's own row then stays too, so that a later run finds out
+//! whether the row was repaired. What such a row may refer to is not protected: it lies in a
+//! repository that was deleted by order, edges never lead out of a repository, and the blobs' links
+//! go by their own rows.
+
+use super::codec::Record as _;
+use super::commit::Request;
+use super::garbage::{self, DamagedRow};
+use super::keys;
+use super::records::{Drain, LinkRecord, TagRecord};
+use super::requests::Location;
+use super::rows::{Rows, Scan};
+use super::tables::Table;
+use super::transaction::Transaction;
+use super::write_collect::{BATCH, Collected};
+use super::write_manifests::{remove_manifest, remove_tag};
+use crate::digest::Digest;
+use crate::fault::StorageError;
+use crate::name::Tag;
+
+/// One step of a drain.
+#[derive(Debug, Clone)]
+pub(super) struct DrainRows {
+    /// The key of the drain's row.
+    pub(super) key: Vec<u8>,
+    pub(super) from: Mark,
+}
+
+/// How far a drain is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The table whose rows are next, by its place in the order of the drain.
+    stage: usize,
+    /// The key behind which they begin.
+    after: Option<Vec<u8>>,
+}
+
+/// What a step of a drain did.
+#[derive(Debug)]
+pub(crate) struct Drained {
+    pub(crate) collected: Collected,
+    pub(crate) damaged: Vec<DamagedRow>,
+    /// Where to go on; `None` when the drain went through all of its rows.
+    pub(crate) next: Option<Mark>,
+}
+
+/// The tables of a repository, in the order in which they are drained.
+const STAGES: [Table; 4] = [
+    Table::Manifests,
+    Table::BlobLinks,
+    Table::Tags,
+    Table::LinkTags,
+];
+
+impl Mark {
+    /// At the beginning.
+    pub(crate) const START: Self = Self {
+        stage: 0,
+        after: None,
+    };
+}
+
+/// The rows of one step.
+struct Rest {
+    keys: Vec<Vec<u8>>,
+    damaged: Vec<DamagedRow>,
+    /// Whether the table may have more behind them.
+    more: bool,
+}
+
+impl Request for DrainRows {
+    type Answer = Drained;
+    type Refusal = StorageError;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
+    fn apply(
+        self,
+        transaction: &mut Transaction<'_>,
+        _placed: Option<Location>,
+    ) -> Result<Drained, StorageError> {
+        match transaction.record(Table::Drains, &self.key)? {
+            None => Ok(Drained::nothing()),
+            Some(Drain::Tags { repository, link }) => {
+                drain_tags(transaction, &self, (repository, link))
+            }
+            Some(Drain::Repository(id)) => drain_repository(transaction, &self, id),
+        }
+    }
+}
+
+/// Removes some tags of a manifest that was deleted.
+fn drain_tags(
+    transaction: &mut Transaction<'_>,
+    step: &DrainRows,
+    (repository, link): (u64, u64),
+) -> Result<Drained, StorageError> {
+    let prefix = keys::tags_of_link(repository, link);
+    let rest = rest(transaction, Table::LinkTags, &prefix, (&step.from, BATCH))?;
+    let mut drained = Drained::nothing();
+    drained.damaged = rest.damaged;
+    let last = rest.keys.last().cloned();
+    for key in rest.keys {
+        let text = key.get(prefix.len()..).unwrap_or_default();
+        match keys::last_text::<Tag>(Table::LinkTags, text) {
+            Ok(tag) => remove_tag(transaction, repository, &tag, link)?,
+            Err(damage) => drained
+                .damaged
+                .push(DamagedRow::new(Table::LinkTags, &key, &damage)),
+        }
+    }
+    if rest.more {
+        drained.next = Some(Mark {
+            stage: 0,
+            after: last,
+        });
+    } else if !has_rows(transaction, Table::LinkTags, &prefix)? {
+        transaction.remove(Table::Drains, &step.key)?;
+    }
+    Ok(drained)
+}
+
+/// Removes some rows of a deleted repository.
+fn drain_repository(
+    transaction: &mut Transaction<'_>,
+    step: &DrainRows,
+    id: u64,
+) -> Result<Drained, StorageError> {
+    let prefix = keys::number(id);
+    let mut drained = Drained::nothing();
+    let Some(&table) = STAGES.get(step.from.stage) else {
+        for table in STAGES {
+            if has_rows(transaction, table, &prefix)? {
+                return Ok(drained);
+            }
+        }
+        transaction.remove(Table::Repositories, &prefix)?;
+        transaction.remove(Table::Drains, &step.key)?;
+        return Ok(drained);
+    };
+    // A manifest has many edges: few of them make a batch.
+    let limit = if table == Table::Manifests {
+        BATCH / 16
+    } else {
+        BATCH
+    };
+    let rest = rest(transaction, table, &prefix, (&step.from, limit))?;
+    drained.damaged = rest.damaged;
+    let last = rest.keys.last().cloned();
+    for key in rest.keys {
+        if let Err(damage) = drain_row(transaction, table, (id, &key), &mut drained.collected)? {
+            drained.damaged.push(damage);
+        }
+    }
+    drained.next = Some(if rest.more {
+        let stage = step.from.stage;
+        Mark { stage, after: last }
+    } else {
+        let stage = step.from.stage + 1;
+        Mark { stage, after: None }
+    });
+    Ok(drained)
+}
+
+/// Removes a row of a deleted repository with what hangs on it, or answers why it stays.
+fn drain_row(
+    transaction: &mut Transaction<'_>,
+    table: Table,
+    (id, key): (u64, &[u8]),
+    collected: &mut Collected,
+) -> Result<Result<(), DamagedRow>, StorageError> {
+    match table {
+        Table::Tags => return drain_named_tag(transaction, id, key).map(Ok),
+        Table::LinkTags => return transaction.remove(table, key).map(Ok),
+        _ => {}
+    }
+    match readable(transaction, table, (id, key)) {
+        Ok((digest, None)) => remove_manifest(transaction, id, &digest)?,
+        Ok((digest, Some(link))) => {
+            let bytes = transaction.unlink_blob(id, &digest, &link)?;
+            collected.count(bytes);
+        }
+        Err(StorageError::Corrupt(damage)) => {
+            return Ok(Err(DamagedRow::new(table, key, &damage)));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(Ok(()))
+}
+
+/// Removes a tag of a deleted repository with its reverse row, in one transaction: they go together.
+/// What a damaged row had in `LinkTags` goes with that table.
+fn drain_named_tag(
+    transaction: &mut Transaction<'_>,
+    id: u64,
+    key: &[u8],
+) -> Result<(), StorageError> {
+    let (_, text) = keys::split_number(Table::Tags, key)?;
+    let tag = keys::last_text::<Tag>(Table::Tags, text);
+    let record = transaction.record::<TagRecord>(Table::Tags, key);
+    if let (Ok(tag), Ok(Some(record))) = (tag, record) {
+        transaction.remove(Table::LinkTags, &keys::link_tag(id, record.link, &tag))?;
+    }
+    transaction.remove(Table::Tags, key)
+}
+
+/// Reads all that the removal of a row will read: a manifest's, or a blob link's with its record.
+pub(super) fn readable(
+    rows: &impl Rows,
+    table: Table,
+    (id, key): (u64, &[u8]),
+) -> Result<(Digest, Option<LinkRecord>), StorageError> {
+    let (_, rest) = keys::split_number(table, key)?;
+    let digest = keys::last_digest(table, rest)?;
+    if table == Table::Manifests {
+        garbage::check_remove_manifest(rows, id, &digest)?;
+        return Ok((digest, None));
+    }
+    let link = rows.needed(table, key, "its key")?;
+    garbage::check_unlink(rows, id, &digest)?;
+    Ok((digest, Some(link)))
+}
+
+/// The rows of a table from a mark on; damaged ones are named and not counted against the limit.
+fn rest(
+    rows: &Transaction<'_>,
+    table: Table,
+    prefix: &[u8],
+    (from, limit): (&Mark, usize),
+) -> Result<Rest, StorageError> {
+    let mut rest = Rest {
+        keys: Vec::new(),
+        damaged: Vec::new(),
+        more: false,
+    };
+    let after = from.after.as_deref();
+    rows.scan_any(table, prefix, after, &mut |key, payload| {
+        if rest.keys.len() == limit {
+            rest.more = true;
+            return Ok(Scan::Stop);
+        }
+        match payload.and_then(|payload| well_formed(table, payload)) {
+            Ok(()) => rest.keys.push(key.to_vec()),
+            Err(damage) => rest.damaged.push(DamagedRow::new(table, key, &damage)),
+        }
+        Ok(Scan::Next)
+    })?;
+    Ok(rest)
+}
+
+/// Whether a row's payload is what its table has, where the drain reads it.
+fn well_formed(table: Table, payload: &[u8]) -> Result<(), crate::fault::Corruption> {
+    match table {
+        Table::BlobLinks => LinkRecord::from_payload(table, payload).map(drop),
+        _ => Ok(()),
+    }
+}
+
+fn has_rows(rows: &Transaction<'_>, table: Table, prefix: &[u8]) -> Result<bool, StorageError> {
+    let mut found = false;
+    rows.scan_any(table, prefix, None, &mut |_, _| {
+        found = true;
+        Ok(Scan::Stop)
+    })?;
+    Ok(found)
+}
+
+// === impl Drained ===
+
+impl Drained {
+    fn nothing() -> Self {
+        Self {
+            collected: Collected::default(),
+            damaged: Vec::new(),
+            next: None,
+        }
+    }
+}
