@@ -5,7 +5,8 @@
 //! 1. While it is *held* its file has all of its space. While it is *spent* the file is gone, the
 //!    space is there for deletions and the collector, and nothing that adds may write.
 //! 2. Once spent it is held again only when there is room for a quarter more, so that a disk around
-//!    the limit does not change its mind with every request.
+//!    the limit does not change its mind with every request. When something was given back, half of it
+//!    is enough: the metadata's file keeps pages for itself that were freed in it.
 //! 3. Nothing about it is durable: every opening of the store looks anew.
 
 use super::Disk;
@@ -29,6 +30,8 @@ pub(crate) struct Reserve {
     /// Bytes; zero: none is kept, and a full disk refuses everything.
     size: u64,
     is_spent: AtomicBool,
+    /// Rows were removed since it was spent.
+    gave_back: AtomicBool,
     /// When it was looked for space last, since something may have changed. Locked during a change
     /// of the file.
     looked: Mutex<Option<EngineTime>>,
@@ -44,6 +47,7 @@ impl Reserve {
             path,
             size,
             is_spent: AtomicBool::new(false),
+            gave_back: AtomicBool::new(false),
             looked: Mutex::default(),
         }
     }
@@ -76,6 +80,7 @@ impl Reserve {
     /// Space may have come back: the next look is due.
     pub(crate) fn look_again(&self) {
         if self.is_spent() {
+            self.gave_back.store(true, Ordering::SeqCst);
             *self.looked.lock() = None;
         }
     }
@@ -116,22 +121,30 @@ impl Reserve {
         if self.is_spent() {
             return false;
         }
-        // Nothing comes back before something was given back, or time has passed.
         *looked = None;
+        self.gave_back.store(false, Ordering::SeqCst);
         self.give_back();
         tracing::error!("the disk is full: the store takes nothing until space was given back");
         true
     }
 
     fn take(&self) -> io::Result<()> {
-        let file = self.disk.open(&self.path, true)?;
-        if self.is_spent() {
-            file.allocate(self.size.saturating_add(self.size / 4))?;
-        } else {
-            // Also of a file that another process made: it may have been cut off half-way.
-            file.allocate(self.size)?;
+        let may_be_half = !self.is_spent() || self.gave_back.load(Ordering::SeqCst);
+        match self.take_bytes(self.size) {
+            Err(_) if may_be_half => {
+                // A try that failed may have taken a part.
+                self.disk.remove(&self.path)?;
+                self.take_bytes(self.size / 2)
+            }
+            taken => taken,
         }
-        file.set_len(self.size)
+    }
+
+    fn take_bytes(&self, size: u64) -> io::Result<()> {
+        let more = if self.is_spent() { size / 4 } else { 0 };
+        let file = self.disk.open(&self.path, true)?;
+        file.allocate(size.saturating_add(more))?;
+        file.set_len(size)
     }
 
     fn give_back(&self) {
@@ -142,5 +155,90 @@ impl Reserve {
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DiskFile, MemoryDisk};
+    use super::*;
+    use std::io::IoSlice;
+    use std::path::Path;
+
+    const SIZE: u64 = 1_000_000;
+
+    fn at(second: u64) -> EngineTime {
+        EngineTime(second * 1_000)
+    }
+
+    /// A disk of so many times the reserve's size, the reserve, and a file of somebody else.
+    fn on_disk_of(quarters: u64) -> (MemoryDisk, Reserve, Arc<dyn DiskFile>) {
+        let disk = MemoryDisk::new();
+        disk.set_capacity(Some(SIZE / 4 * quarters));
+        let other = disk.open(Path::new("/other"), true).unwrap();
+        let reserve = Reserve::new(Arc::new(disk.clone()), "/RESERVE".into(), SIZE);
+        reserve.hold();
+        (disk, reserve, other)
+    }
+
+    fn write(file: &Arc<dyn DiskFile>, len: u64) {
+        let bytes = vec![1; usize::try_from(len).unwrap()];
+        file.write_all_at(&[IoSlice::new(&bytes)], 0).unwrap();
+    }
+
+    #[test]
+    fn it_is_spent_once_and_held_again_when_there_is_a_quarter_more() {
+        let (disk, reserve, other) = on_disk_of(8);
+        write(&other, SIZE);
+        assert_eq!(disk.used(), SIZE * 2);
+        reserve.check_room().unwrap();
+        assert!(reserve.spend());
+        assert!(!reserve.spend());
+        assert_eq!(disk.used(), SIZE);
+        assert!(reserve.check_room().unwrap_err().is_full());
+        reserve.look(at(1));
+        assert!(reserve.is_spent(), "there is room for it and no more");
+        assert_eq!(disk.used(), SIZE, "a look leaves nothing behind");
+        other.set_len(SIZE / 4 * 3).unwrap();
+        reserve.look(at(1));
+        assert!(reserve.is_spent(), "it was looked a moment ago");
+        reserve.look(at(2));
+        reserve.check_room().unwrap();
+        assert_eq!(disk.used(), SIZE / 4 * 7);
+    }
+
+    #[test]
+    fn half_of_it_is_enough_after_something_was_given_back() {
+        let (disk, reserve, other) = on_disk_of(8);
+        write(&other, SIZE);
+        assert!(reserve.spend());
+        write(&other, SIZE / 4 * 5);
+        reserve.look(at(1));
+        assert!(reserve.is_spent());
+        reserve.look_again();
+        assert!(reserve.is_look_due(at(1)));
+        reserve.look(at(1));
+        reserve.check_room().unwrap();
+        assert_eq!(disk.used(), SIZE / 4 * 7);
+    }
+
+    #[test]
+    fn an_opening_takes_half_where_there_is_no_more_and_none_where_there_is_less() {
+        let (disk, reserve, _other) = on_disk_of(3);
+        reserve.check_room().unwrap();
+        assert_eq!(disk.used(), SIZE / 2);
+        let (disk, reserve, _other) = on_disk_of(1);
+        assert!(reserve.is_spent());
+        assert_eq!(disk.used(), 0);
+    }
+
+    #[test]
+    fn without_one_nothing_is_refused_and_nothing_can_be_spent() {
+        let disk = MemoryDisk::new();
+        let reserve = Reserve::new(Arc::new(disk.clone()), "/RESERVE".into(), 0);
+        reserve.hold();
+        assert!(!reserve.spend());
+        reserve.check_room().unwrap();
+        assert!(disk.files().is_empty());
     }
 }

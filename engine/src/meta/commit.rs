@@ -243,7 +243,7 @@ impl Writer {
         stage: &Stage,
         durable: bool,
     ) -> Result<(), StorageError> {
-        let kick = self
+        let committed = self
             .database
             .commit(self.moment(), durable, |transaction| {
                 *applied = apply_some(batch, transaction, stage)?;
@@ -253,8 +253,10 @@ impl Writer {
             (true, _) => None,
             (false, since) => since.or_else(|| Some(self.clock.monotonic())),
         };
-        self.store.reserve().look_again();
-        if kick {
+        if committed.gave_back {
+            self.store.reserve().look_again();
+        }
+        if committed.kick {
             self.collector.notify_one();
         }
         Ok(())

@@ -84,6 +84,15 @@ pub(super) enum Pending {
     Forget,
 }
 
+/// What a commit did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Committed {
+    /// It left work for the collector.
+    pub(super) kick: bool,
+    /// It removed more rows than it wrote.
+    pub(super) gave_back: bool,
+}
+
 /// What became of a commit that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Landing {
@@ -249,13 +258,13 @@ impl Database {
             .ok_or_else(|| StorageError::Metadata("the key of upload ids is missing".to_owned()))
     }
 
-    /// Applies a batch and commits it. Answers whether the collector has work.
+    /// Applies a batch and commits it.
     pub(super) fn commit(
         &self,
         moment: Moment,
         durable: bool,
         apply: impl FnOnce(&mut Transaction<'_>) -> Result<(), StorageError>,
-    ) -> Result<bool, StorageError> {
+    ) -> Result<Committed, StorageError> {
         self.tried.store(u64::MAX, Ordering::SeqCst);
         let guard = self.writer.lock();
         let redb = guard.as_ref().ok_or(StorageError::Closed)?;
@@ -275,7 +284,10 @@ impl Database {
         };
         transaction.seal()?;
         let sequence = transaction.state.sequence;
-        let kick = transaction.kick;
+        let committed = Committed {
+            kick: transaction.kick,
+            gave_back: transaction.removed > transaction.rows - transaction.removed,
+        };
         drop(transaction);
         self.tried.store(sequence, Ordering::SeqCst);
         writer.commit().map_err(|error| failed(&error.into()))?;
@@ -293,7 +305,7 @@ impl Database {
         if segment_number.is_none() {
             *segment_number = self.new_file_number();
         }
-        Ok(kick)
+        Ok(committed)
     }
 
     /// Stops all writing after a change of the file that failed: what the system had not written yet

@@ -45,6 +45,8 @@ pub(super) struct Transaction<'t> {
     pub(super) failure: Option<StorageError>,
     /// Rows that were put or removed.
     pub(super) rows: usize,
+    /// Of those, the removed ones.
+    pub(super) removed: usize,
     /// There is work for the collector now.
     pub(super) kick: bool,
 }
@@ -89,6 +91,7 @@ impl<'t> Transaction<'t> {
             dirty: false,
             failure: None,
             rows: 0,
+            removed: 0,
             kick: false,
         };
         let state = transaction.record::<StateRecord>(Table::Settings, STATE)?;
@@ -132,6 +135,7 @@ impl<'t> Transaction<'t> {
     pub(super) fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), StorageError> {
         self.dirty = true;
         self.rows += 1;
+        self.removed += 1;
         let removed = self.tables[table.index()].remove(key).map(drop);
         removed.map_err(|error| self.noted(&error.into()))
     }
