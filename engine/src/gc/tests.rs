@@ -231,6 +231,24 @@ async fn damage_in_a_deleted_repository_stops_nothing_but_its_own_end() {
 }
 
 #[tokio::test]
+async fn a_damaged_tag_of_a_deleted_repository_stays_until_it_is_repaired() {
+    let world = World::new().await;
+    world.put("gone", Links::default()).await;
+    world.engine.collector().pause().await.unwrap();
+    let repository = world.engine.repository(&"gone".parse().unwrap());
+    repository.delete().await.unwrap();
+    assert_eq!(world.damage("tags", b"t").await, 1);
+    world.engine.collector().resume().await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(world.engine.collect().await.unwrap().damaged, 1);
+    }
+    assert_eq!(world.damage("tags", b"t").await, 1, "it is still there");
+    assert_eq!(world.engine.collect().await.unwrap().damaged, 0);
+    assert_eq!(world.damage("tags", b"t").await, 0);
+    assert_eq!(world.engine.audit().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_damaged_place_or_drain_keeps_its_bytes_and_others_come_back() {
     for table in ["unlinks", "drains", "ended-uploads"] {
         let world = World::new().await;

@@ -1,9 +1,9 @@
 //! The draining of rows that are invisible already: tags of deleted manifests, and everything of
 //! deleted repositories.
 //!
-//! A drain goes through its rows in bounded steps, from a [`Mark`] to the next. A damaged row is left
-//! and the step goes on behind it; the drain's own row then stays too, so that a later run finds out
-//! whether the row was repaired. What such a row may refer to is not protected: it lies in a
+//! A drain goes through its rows in bounded steps, from a [`Mark`] to the next; after each the
+//! invariants of `transaction` hold. A damaged row is left and the step goes on behind it; the drain's
+//! own row then stays too, so that a later run finds out whether the row was repaired. What such a row may refer to is not protected: it lies in a
 //! repository that was deleted by order, edges never lead out of a repository, and the blobs' links
 //! go by their own rows.
 
@@ -176,7 +176,7 @@ fn drain_row(
     collected: &mut Collected,
 ) -> Result<Result<(), DamagedRow>, StorageError> {
     match table {
-        Table::Tags => return drain_named_tag(transaction, id, key).map(Ok),
+        Table::Tags => return drain_tag(transaction, (id, key)),
         Table::LinkTags => return transaction.remove(table, key).map(Ok),
         _ => {}
     }
@@ -194,20 +194,17 @@ fn drain_row(
     Ok(Ok(()))
 }
 
-/// Removes a tag of a deleted repository with its reverse row, in one transaction: they go together.
-/// What a damaged row had in `LinkTags` goes with that table.
-fn drain_named_tag(
+/// Removes both rows of a tag, so that no commit has one without the other.
+fn drain_tag(
     transaction: &mut Transaction<'_>,
-    id: u64,
-    key: &[u8],
-) -> Result<(), StorageError> {
+    (id, key): (u64, &[u8]),
+) -> Result<Result<(), DamagedRow>, StorageError> {
+    let record: TagRecord = transaction.needed(Table::Tags, key, "its key")?;
     let (_, text) = keys::split_number(Table::Tags, key)?;
-    let tag = keys::last_text::<Tag>(Table::Tags, text);
-    let record = transaction.record::<TagRecord>(Table::Tags, key);
-    if let (Ok(tag), Ok(Some(record))) = (tag, record) {
-        transaction.remove(Table::LinkTags, &keys::link_tag(id, record.link, &tag))?;
+    match keys::last_text::<Tag>(Table::Tags, text) {
+        Ok(tag) => remove_tag(transaction, id, &tag, record.link).map(Ok),
+        Err(damage) => Ok(Err(DamagedRow::new(Table::Tags, key, &damage))),
     }
-    transaction.remove(Table::Tags, key)
 }
 
 /// Reads all that the removal of a row will read: a manifest's, or a blob link's with its record.
@@ -258,6 +255,7 @@ fn rest(
 fn well_formed(table: Table, payload: &[u8]) -> Result<(), crate::fault::Corruption> {
     match table {
         Table::BlobLinks => LinkRecord::from_payload(table, payload).map(drop),
+        Table::Tags => TagRecord::from_payload(table, payload).map(drop),
         _ => Ok(()),
     }
 }

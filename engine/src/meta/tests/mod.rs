@@ -5,7 +5,7 @@ mod batches;
 mod damage;
 mod listings;
 
-use super::{Collected, CommitBlob, Metadata, NewContent, WriterParts};
+use super::{Collected, CommitBlob, Mark, Metadata, NewContent, WriterParts};
 use crate::blob::LocalStore;
 use crate::clock::{Clock, EngineTime};
 use crate::descriptor::{Links, MediaType};
@@ -471,4 +471,21 @@ async fn the_media_type_belongs_to_the_repository() {
     store.pass(GRACE);
     assert_eq!(store.meta.collect_due().await.unwrap().unlinked, 1);
     store.finish();
+}
+
+#[tokio::test]
+async fn every_step_of_a_drain_leaves_the_rows_in_step() {
+    let store = Store::new();
+    let blob = store.push("a", b"layer").await;
+    store.put("a", &["t", "u"], layers(&[blob])).await;
+    store.meta.delete_repository(&name("a")).await.unwrap();
+    let drain = store.meta.drains(None).unwrap().items.remove(0);
+    let (mut steps, mut mark) = (0, Some(Mark::START));
+    while let Some(from) = mark {
+        mark = store.meta.drain(drain.clone(), from).await.unwrap().next;
+        steps += 1;
+        store.finish();
+    }
+    assert!(steps > 3, "{steps}");
+    assert!(store.meta.drains(None).unwrap().items.is_empty());
 }
