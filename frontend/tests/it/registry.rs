@@ -106,8 +106,7 @@ impl TestRegistry {
         if !has_length && (sends || !body.is_empty()) {
             builder = builder.header("content-length", body.len());
         }
-        // In a box: the tests' own futures stay small.
-        Box::pin(self.send(builder.body(Full::new(body)).unwrap())).await
+        self.send(builder.body(Full::new(body)).unwrap()).await
     }
 
     /// Sends a body in pieces without a `Content-Length`. A piece that is an error breaks it.
@@ -131,7 +130,8 @@ impl TestRegistry {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let response = self.registry.handle(request).await;
+        // Boxed, so that a test may hold many of them in one future.
+        let response = Box::pin(self.registry.handle(request)).await;
         let (parts, body) = response.into_parts();
         Answer {
             status: parts.status.as_u16(),

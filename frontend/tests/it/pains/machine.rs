@@ -4,6 +4,7 @@
 //! A call is held before it does anything, on the thread that makes it; what it would change has
 //! not happened. Nothing waits for ever: [`Held`] lets go when it is dropped.
 
+use super::super::registry::TestRegistry;
 use super::super::support::eventually;
 use floundr_engine::Options;
 use floundr_engine::clock::Clock;
@@ -69,6 +70,11 @@ impl Machine {
     pub(crate) fn install(&self, options: &mut Options) {
         options.disk = Arc::new(self.clone());
         options.clock = Arc::clone(&self.hands) as Arc<dyn Clock>;
+    }
+
+    /// A registry on this machine.
+    pub(crate) async fn registry(&self) -> TestRegistry {
+        TestRegistry::start_on(&self.memory, |options| self.install(options)).await
     }
 
     /// Moves the clocks.

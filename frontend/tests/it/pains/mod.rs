@@ -16,7 +16,8 @@
 
 mod machine; // a disk that a test holds, fails and counts; clocks that it moves
 
-mod collection; // 1 to 5: deleting, collecting, abandoned uploads
+mod collection; // 1, 3 to 5: deleting, collecting, abandoned uploads
+mod kept; // 2: content that must not go
 mod listings; // 8 to 10, 20, 24: what is listed and served
 mod pushes; // 11, 12, 15 to 19, 25: what is pushed
 mod waiting; // 6, 7: who waits for whom

@@ -187,8 +187,7 @@ async fn pain_18_and_19_a_blob_is_written_once_through_a_fixed_buffer_and_not_re
     const CHUNK: usize = 8 << 20;
     const CHUNKS: usize = 4;
     let machine = Machine::default();
-    let registry =
-        TestRegistry::start_on(&machine.memory, |options| machine.install(options)).await;
+    let registry = machine.registry().await;
     let content = Bytes::from(vec![7; CHUNK * CHUNKS]);
     machine.watch();
     let location = registry.start_upload("a").await;

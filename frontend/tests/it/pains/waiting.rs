@@ -8,10 +8,6 @@ use floundr_engine::disk::Fault;
 use futures_util::future::join_all;
 use std::time::Duration;
 
-async fn on(machine: &Machine) -> TestRegistry {
-    TestRegistry::start_on(&machine.memory, |options| machine.install(options)).await
-}
-
 /// Every kind of read there is.
 async fn read_everything(registry: &TestRegistry) {
     let layer = sha256(b"layer x");
@@ -39,7 +35,7 @@ async fn read_everything(registry: &TestRegistry) {
 #[tokio::test]
 async fn pain_06_reads_do_not_wait_for_a_commit_on_a_slow_disk() {
     let machine = Machine::default();
-    let registry = on(&machine).await;
+    let registry = machine.registry().await;
     registry.push_image("a", "v1", "x").await;
     let held = machine.hold(Call::Sync, "metadata.redb");
     let content = image("x").to_string();
@@ -62,7 +58,7 @@ async fn pain_06_reads_do_not_wait_for_a_commit_on_a_slow_disk() {
 #[tokio::test]
 async fn pain_06_an_upload_on_a_slow_disk_stops_no_other_request() {
     let machine = Machine::default();
-    let registry = on(&machine).await;
+    let registry = machine.registry().await;
     registry.push_image("a", "v1", "x").await;
     let slow = vec![7; 3_000_000];
     let digest = sha256(&slow);
@@ -89,7 +85,7 @@ async fn pain_06_an_upload_on_a_slow_disk_stops_no_other_request() {
 /// What opening a store with this many blobs, manifests and tags asks of the disk.
 async fn calls_to_open(images: usize, cut_power: bool) -> Calls {
     let machine = Machine::default();
-    let registry = on(&machine).await;
+    let registry = machine.registry().await;
     let tags: Vec<_> = (0..images).map(|number| format!("v{number}")).collect();
     let pushes = tags.iter().map(|tag| async {
         registry.push_blob("a", tag.repeat(30_000)).await;
