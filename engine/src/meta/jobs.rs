@@ -8,11 +8,15 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 /// One transaction in the words of the store.
-pub(super) trait Request: Send + Sized + 'static {
+pub(super) trait Request: Clone + Send + 'static {
     /// What it answers.
     type Answer: Send;
     /// Why it may be refused.
     type Refusal: From<StorageError> + Send;
+
+    /// Whether it gives space back, or is needed for that. When the disk is full it is applied once
+    /// more, in the reserve's space; all others are refused then.
+    const GIVES_BACK: bool = false;
 
     /// The bytes that must be on the disk before it is applied.
     fn staged(&self) -> Staged {
@@ -27,12 +31,6 @@ pub(super) trait Request: Send + Sized + 'static {
     /// Bytes it adds to the metadata or a segment, roughly.
     fn size(&self) -> usize {
         0
-    }
-
-    /// The same request once more, of one that gives space back, or is needed for that. It is tried
-    /// again in the reserve's space when the disk is full; all others are refused then.
-    fn again(&self) -> Option<Self> {
-        None
     }
 
     /// Checks everything, then writes. `placed` is where its small content was put.
@@ -130,16 +128,14 @@ impl<R: Request> Job for Waiting<R> {
     }
 
     fn gives_back(&self) -> bool {
-        self.request
-            .as_ref()
-            .is_some_and(|request| request.again().is_some())
+        R::GIVES_BACK && self.request.is_some()
     }
 
     fn apply(&mut self, transaction: &mut Transaction<'_>, placed: Option<Location>) -> Applied {
         let Some(request) = self.request.take() else {
             return Applied::Refused;
         };
-        self.request = request.again();
+        self.request = R::GIVES_BACK.then(|| request.clone());
         let outcome = request.apply(transaction, placed);
         let applied = if outcome.is_ok() {
             Applied::Done

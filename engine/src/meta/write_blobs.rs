@@ -16,7 +16,7 @@ use crate::repository::{BlobError, BlobStat};
 use std::time::Duration;
 
 /// Links a blob of one repository into another.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct MountBlob {
     pub(super) repository: RepositoryName,
     pub(super) source: RepositoryName,
@@ -157,10 +157,7 @@ impl Request for MountBlob {
 impl Request for DeleteBlob {
     type Answer = ();
     type Refusal = BlobError;
-
-    fn again(&self) -> Option<Self> {
-        Some(self.clone())
-    }
+    const GIVES_BACK: bool = true;
 
     fn apply(
         self,
@@ -180,10 +177,7 @@ impl Request for DeleteBlob {
 impl Request for LeaseBlob {
     type Answer = ();
     type Refusal = BlobError;
-
-    fn again(&self) -> Option<Self> {
-        Some(self.clone())
-    }
+    const GIVES_BACK: bool = true;
 
     fn apply(
         self,
@@ -239,10 +233,7 @@ impl Request for LeaseBlob {
 impl Request for MarkDamaged {
     type Answer = ();
     type Refusal = StorageError;
-
-    fn again(&self) -> Option<Self> {
-        Some(self.clone())
-    }
+    const GIVES_BACK: bool = true;
 
     fn apply(
         self,
@@ -264,10 +255,7 @@ impl Request for MarkDamaged {
 impl Request for EndUpload {
     type Answer = ();
     type Refusal = StorageError;
-
-    fn again(&self) -> Option<Self> {
-        Some(self.clone())
-    }
+    const GIVES_BACK: bool = true;
 
     fn apply(
         self,

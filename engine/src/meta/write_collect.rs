@@ -77,10 +77,7 @@ pub(super) struct KeepTime;
 impl Request for RemoveBlobs {
     type Answer = (Collected, Vec<DamagedRow>);
     type Refusal = StorageError;
-
-    fn again(&self) -> Option<Self> {
-        Some(self.clone())
-    }
+    const GIVES_BACK: bool = true;
 
     fn apply(
         self,
@@ -111,10 +108,7 @@ impl Request for RemoveBlobs {
 impl Request for KeepOrders {
     type Answer = ();
     type Refusal = StorageError;
-
-    fn again(&self) -> Option<Self> {
-        Some(*self)
-    }
+    const GIVES_BACK: bool = true;
 
     /// A pause holds over a power cut, and so does the order to resume.
     fn is_barrier(&self) -> bool {
@@ -133,10 +127,7 @@ impl Request for KeepOrders {
 impl Request for ForgetUploads {
     type Answer = bool;
     type Refusal = StorageError;
-
-    fn again(&self) -> Option<Self> {
-        Some(*self)
-    }
+    const GIVES_BACK: bool = true;
 
     fn apply(
         self,
@@ -167,10 +158,7 @@ impl Request for ForgetUploads {
 impl Request for ForgetPlaces {
     type Answer = ();
     type Refusal = StorageError;
-
-    fn again(&self) -> Option<Self> {
-        Some(self.clone())
-    }
+    const GIVES_BACK: bool = true;
 
     fn apply(
         self,
@@ -201,10 +189,7 @@ impl Request for ForgetPlaces {
 impl Request for ForgetFiles {
     type Answer = ();
     type Refusal = StorageError;
-
-    fn again(&self) -> Option<Self> {
-        Some(self.clone())
-    }
+    const GIVES_BACK: bool = true;
 
     fn apply(
         self,
@@ -226,10 +211,7 @@ impl Request for ForgetFiles {
 impl Request for RollSegment {
     type Answer = ();
     type Refusal = StorageError;
-
-    fn again(&self) -> Option<Self> {
-        Some(*self)
-    }
+    const GIVES_BACK: bool = true;
 
     fn staged(&self) -> Staged {
         Staged::Roll(self.0)
@@ -247,10 +229,7 @@ impl Request for RollSegment {
 impl Request for MakeDurable {
     type Answer = ();
     type Refusal = StorageError;
-
-    fn again(&self) -> Option<Self> {
-        Some(*self)
-    }
+    const GIVES_BACK: bool = true;
 
     fn is_barrier(&self) -> bool {
         true
@@ -268,10 +247,7 @@ impl Request for MakeDurable {
 impl Request for KeepTime {
     type Answer = ();
     type Refusal = StorageError;
-
-    fn again(&self) -> Option<Self> {
-        Some(*self)
-    }
+    const GIVES_BACK: bool = true;
 
     fn apply(
         self,

@@ -75,10 +75,7 @@ struct Rest {
 impl Request for DrainRows {
     type Answer = Drained;
     type Refusal = StorageError;
-
-    fn again(&self) -> Option<Self> {
-        Some(self.clone())
-    }
+    const GIVES_BACK: bool = true;
 
     fn apply(
         self,

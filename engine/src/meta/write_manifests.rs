@@ -15,7 +15,7 @@ use crate::name::{Reference, RepositoryName, Tag};
 use crate::repository::{ManifestError, Missing, PutManifest, StoredManifest, TagCondition};
 
 /// Stores a manifest whose digest was verified.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct StoreManifest {
     pub(super) repository: RepositoryName,
     pub(super) digest: Digest,
@@ -196,10 +196,7 @@ impl StoreManifest {
 impl Request for DeleteManifest {
     type Answer = ();
     type Refusal = ManifestError;
-
-    fn again(&self) -> Option<Self> {
-        Some(self.clone())
-    }
+    const GIVES_BACK: bool = true;
 
     fn apply(
         self,
@@ -232,10 +229,7 @@ impl Request for DeleteManifest {
 impl Request for DeleteTag {
     type Answer = ();
     type Refusal = ManifestError;
-
-    fn again(&self) -> Option<Self> {
-        Some(self.clone())
-    }
+    const GIVES_BACK: bool = true;
 
     fn apply(
         self,

@@ -13,7 +13,7 @@ use crate::name::RepositoryName;
 use crate::repository::RepositoryError;
 
 /// Makes a repository exist while it is empty. Answers whether it did not exist.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct CreateRepository(pub(super) RepositoryName);
 
 /// Deletes a repository with everything in it.
@@ -49,10 +49,7 @@ impl Request for CreateRepository {
 impl Request for DeleteRepository {
     type Answer = ();
     type Refusal = RepositoryError;
-
-    fn again(&self) -> Option<Self> {
-        Some(self.clone())
-    }
+    const GIVES_BACK: bool = true;
 
     fn apply(
         self,

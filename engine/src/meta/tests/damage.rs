@@ -13,7 +13,7 @@ use crate::meta::{keys, lookup};
 use crate::name::RepositoryName;
 
 /// Flips a bit in the values of the rows of a table whose key contains some bytes, or flips it back.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Damage {
     table: Table,
     key_part: Vec<u8>,
@@ -54,7 +54,7 @@ impl Metadata {
 }
 
 /// Makes a blob a candidate that is due at once, though it is linked.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Forge {
     repository: RepositoryName,
     digest: Digest,
