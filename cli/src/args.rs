@@ -170,6 +170,10 @@ impl SettingFlags {
             Setting::AppUrl
             | Setting::JwtSecretKey
             | Setting::Lease
+            | Setting::Undo
+            | Setting::TagHistory
+            | Setting::RefuseReferenced
+            | Setting::PolicyInterval
             | Setting::UploadLifetime
             | Setting::MaxManifestSize
             | Setting::MaxConnections

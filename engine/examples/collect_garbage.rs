@@ -16,6 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut options = Options::new(root);
     options.grace = Duration::from_secs(1);
     options.lease = Duration::from_secs(1);
+    options.undo = Duration::ZERO;
     let engine = Engine::open(options).await?;
     let repository = engine.repository(&"examples/garbage".parse()?);
 

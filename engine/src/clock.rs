@@ -63,6 +63,12 @@ impl EngineTime {
         Self(self.0.saturating_add(millis))
     }
 
+    /// The moment `duration` earlier; `None` if that is before the store was made.
+    pub fn before(self, duration: Duration) -> Option<Self> {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.0.checked_sub(millis).map(Self)
+    }
+
     /// How long from `self` until `later`; zero if that has passed.
     pub fn until(self, later: Self) -> Duration {
         Duration::from_millis(later.0.saturating_sub(self.0))

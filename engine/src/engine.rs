@@ -5,20 +5,21 @@ use crate::digest::Digest;
 use crate::disk::{Disk, blocking};
 use crate::fault::StorageError;
 use crate::gc::{
-    CollectError, CollectOptions, Collector, CollectorHandle, GcReport, RepositoryUsage,
-    StoreUsage, Why,
+    CollectError, CollectOptions, Collector, CollectorHandle, GcReport, Policies, PolicyReport,
+    RepositoryUsage, StoreUsage, Why,
 };
 use crate::layout::Layout;
 use crate::meta::{Metadata, WriterParts};
 use crate::name::RepositoryName;
 use crate::options::Options;
 use crate::page::{Listing, Page};
-use crate::repository::Repository;
+use crate::repository::{Repository, RestoreError};
 use crate::upload::Uploads;
 use parking_lot::Mutex;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -35,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<LocalStore>,
     pub(crate) uploads: Arc<Uploads>,
     pub(crate) collector: Arc<Collector>,
+    pub(crate) policies: Arc<Policies>,
     /// The collector's task, and what ends it: by a message, or by being dropped with the last
     /// handle. `None` after closing.
     background: Mutex<Option<(watch::Sender<()>, JoinHandle<()>)>>,
@@ -57,6 +59,17 @@ pub enum OpenError {
     /// The machine failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+/// A deleted repository that can be restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedRepository {
+    /// Its name.
+    pub name: RepositoryName,
+    /// When it was deleted, in milliseconds since the epoch by the wall clock.
+    pub deleted: u64,
+    /// For how long it can still be restored, in engine time. Zero: until the collector's next turn.
+    pub left: Duration,
 }
 
 /// What the store holds.
@@ -88,10 +101,15 @@ impl Engine {
         let (options, layout, meta, store, wake) = blocking_open(options).await?;
         let uploads = Uploads::new(Arc::clone(&meta), Arc::clone(&store), &options)?;
         let uploads = Arc::new(uploads);
+        let interval = options.policy_interval;
+        let policies = Policies::new(Arc::clone(&meta), options.policies, interval);
+        let policies = Arc::new(policies);
+        meta.record_pulls(policies.need_pulls()).await?;
         let collector = Arc::new(Collector::new(
             Arc::clone(&meta),
             Arc::clone(&store),
             Arc::clone(&uploads),
+            Arc::clone(&policies),
             (wake, options.collect_budget),
         )?);
         let (stop, stopped) = watch::channel(());
@@ -104,6 +122,7 @@ impl Engine {
                 store,
                 uploads,
                 collector,
+                policies,
                 background,
             }),
         })
@@ -126,6 +145,33 @@ impl Engine {
         page: Page<String>,
     ) -> Result<Listing<RepositoryName>, StorageError> {
         self.inner.meta.repositories(&page)
+    }
+
+    /// The repositories that were deleted and can be restored, in ascending byte order; of one name
+    /// the one deleted last.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a read has no effects.
+    pub async fn deleted_repositories(
+        &self,
+        page: Page<String>,
+    ) -> Result<Listing<DeletedRepository>, StorageError> {
+        self.inner.meta.deleted_repositories(&page)
+    }
+
+    /// Restores the repository of this name that was deleted last, as it was. Durable on return.
+    /// Costs the same whatever it holds.
+    ///
+    /// # Errors
+    /// [`RestoreError::Repository`], [`RestoreError::Exists`], [`RestoreError::Storage`].
+    ///
+    /// # Cancel safety
+    /// A cancelled call may have happened or not.
+    pub async fn restore_repository(&self, name: &RepositoryName) -> Result<(), RestoreError> {
+        self.inner.meta.restore_repository(name).await
     }
 
     /// At most `limit` repositories that hold a blob: candidates for a mount without a source.
@@ -235,6 +281,18 @@ impl Engine {
         self.inner.collector.store_usage().await
     }
 
+    /// Goes through the policies now, instead of waiting for `Options::policy_interval`. What they
+    /// delete can be restored. Reads every tag and manifest of the repositories they are for.
+    ///
+    /// # Errors
+    /// [`StorageError`]: the pass stopped there; what it had deleted is deleted.
+    ///
+    /// # Cancel safety
+    /// A cancelled pass has done a part of the work.
+    pub async fn apply_policies(&self) -> Result<PolicyReport, StorageError> {
+        self.inner.policies.run().await
+    }
+
     /// Whether the store can serve: reads its metadata and asks whether its writer runs.
     ///
     /// # Errors
@@ -311,7 +369,8 @@ fn make_root(disk: &dyn Disk, root: &Path) -> Result<(), StorageError> {
 type Opened = (Options, Layout, Arc<Metadata>, Arc<LocalStore>, Arc<Notify>);
 
 /// Takes the lock and opens the metadata, on a thread that may block.
-async fn blocking_open(options: Options) -> Result<Opened, OpenError> {
+async fn blocking_open(mut options: Options) -> Result<Opened, OpenError> {
+    options.lease = options.lease.max(Options::SHORTEST_LEASE);
     let open = move || {
         let layout = Layout::new(&options.root);
         let (root, path) = (layout.root(), layout.lock());

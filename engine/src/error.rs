@@ -3,7 +3,7 @@
 use crate::engine::OpenError;
 use crate::fault::StorageError;
 use crate::gc::CollectError;
-use crate::repository::{BlobError, ManifestError, RepositoryError};
+use crate::repository::{BlobError, ManifestError, RepositoryError, RestoreError};
 use crate::upload::UploadError;
 
 /// Any error of this crate.
@@ -25,6 +25,8 @@ pub enum Error {
     Repository(#[from] RepositoryError),
     #[error(transparent)]
     Collect(#[from] CollectError),
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     #[error(transparent)]
     Storage(#[from] StorageError),
 }

@@ -40,14 +40,15 @@ mod meta;
 pub mod name;
 mod options;
 pub mod page;
+pub mod policy;
 pub mod repository;
 #[cfg(test)]
 #[expect(clippy::excessive_nesting, reason = "a test is one story")]
 mod tests;
 pub mod upload;
 
-pub use engine::{Engine, OpenError, Statistics};
+pub use engine::{DeletedRepository, Engine, OpenError, Statistics};
 pub use error::Error;
-pub use gc::GcReport;
+pub use gc::{GcReport, PolicyReport};
 pub use options::{CollectBudget, Durability, Options};
 pub use repository::Repository;

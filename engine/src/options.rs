@@ -2,6 +2,7 @@
 
 use crate::clock::{Clock, SystemClock};
 use crate::disk::{Disk, SystemDisk};
+use crate::policy::Policy;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,14 +27,28 @@ pub struct Options {
     /// How long a blob without links stays before it is collected. An hour: a client uploads the
     /// blobs of an image before the manifest that links them.
     pub grace: Duration,
-    /// How long a client may rely on the answer that a blob exists, whatever the grace. At least one
-    /// second.
+    /// How long a client may rely on the answer that a blob exists. At least
+    /// [`Options::SHORTEST_LEASE`], whatever it says. Apart from `grace`: no grace ends a lease.
     pub lease: Duration,
+    /// How long a deleted manifest, tag or repository can be restored; zero: not at all. A day: a
+    /// mistake is noticed the next morning. What it holds keeps its space until then, and the grace
+    /// of its blobs begins then. In engine time, which stands still while nothing runs.
+    pub undo: Duration,
+    /// How many changes of each tag are remembered. 20, each about 150 bytes.
+    pub tag_history: usize,
+    /// Whether deleting a blob that a manifest of its repository links is refused. Not by default:
+    /// the links stay, and pushing the blob again heals them.
+    pub refuse_referenced: bool,
     /// How often due work of the collector is looked for. It costs a few reads when there is none.
     pub collect_interval: Duration,
     /// How fast the collector may go. Unbounded: its work is in proportion to the garbage, and its
     /// transactions are small. It can be changed while the store is open.
     pub collect_budget: CollectBudget,
+    /// What goes by itself, per pattern of repositories. Nothing by default.
+    pub policies: Vec<Policy>,
+    /// How often the policies are gone through, in engine time. Every hour: it reads every tag and
+    /// manifest of the repositories they are for.
+    pub policy_interval: Duration,
     /// Bytes an upload may be written past its last synced offset before it is synced, so that a
     /// power loss cannot cost more than this.
     pub upload_sync_interval: u64,
@@ -70,6 +85,9 @@ pub struct CollectBudget {
 // === impl Options ===
 
 impl Options {
+    /// A lease is at least this long: a client needs it to send the manifest that links the blob.
+    pub const SHORTEST_LEASE: Duration = Duration::from_secs(1);
+
     /// The defaults, for a store in `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self {
@@ -80,8 +98,13 @@ impl Options {
             upload_lifetime: Duration::from_hours(7 * 24),
             grace: Duration::from_hours(1),
             lease: Duration::from_hours(1),
+            undo: Duration::from_hours(24),
+            tag_history: 20,
+            refuse_referenced: false,
             collect_interval: Duration::from_secs(10),
             collect_budget: CollectBudget::default(),
+            policies: Vec::new(),
+            policy_interval: Duration::from_hours(1),
             upload_sync_interval: 256 * 1024 * 1024,
             reserve: 12 * 1024 * 1024,
             disk: Arc::new(SystemDisk),

@@ -35,6 +35,11 @@ pub(crate) async fn open(config: &StoreConfig, in_use: &str) -> Result<Engine> {
         },
         grace: config.gc_grace,
         lease: config.lease,
+        undo: config.undo,
+        tag_history: config.tag_history,
+        refuse_referenced: config.refuse_referenced,
+        policies: config.policies.clone(),
+        policy_interval: config.policy_interval,
         upload_lifetime: config.upload_lifetime,
         ..Options::new(&config.root)
     };

@@ -7,10 +7,11 @@
 //! 2. Secrets are never printed, in no error and no listing.
 //! 3. Resolving reads files and changes nothing.
 //!
-//! The table of settings is in `settings`, reading the sources in `sources`, the meaning of a
+//! The table of settings is in `settings`, `[[policy]]` in `policies`, reading the sources in `sources`, the meaning of a
 //! value's text in `values`. What needs the network (does the host resolve, is the port free) is
 //! found out by `commands::serve`.
 
+mod policies;
 mod settings;
 mod sources;
 mod values;
@@ -20,6 +21,7 @@ pub(crate) use sources::Surroundings;
 
 use crate::args::{Driver, DurabilityChoice, LogFormat, MissingChoice, SettingFlags};
 use anyhow::{Result, bail, ensure};
+use floundr_engine::policy::Policy;
 use sources::{SettingsFile, Source, look_up};
 use std::fmt;
 use std::fs::File;
@@ -49,8 +51,18 @@ pub(crate) struct StoreConfig {
     pub(crate) gc_grace: Duration,
     /// How long an answer "it exists" holds.
     pub(crate) lease: Duration,
+    /// How long a deletion can be undone.
+    pub(crate) undo: Duration,
+    /// How many changes of a tag are remembered.
+    pub(crate) tag_history: usize,
+    /// Whether blobs that a manifest links can be deleted.
+    pub(crate) refuse_referenced: bool,
     /// How long an upload may rest.
     pub(crate) upload_lifetime: Duration,
+    /// What goes by itself; only `floundr.toml` has them.
+    pub(crate) policies: Vec<Policy>,
+    /// How often they are gone through.
+    pub(crate) policy_interval: Duration,
 }
 
 /// What serving needs beyond the store.
@@ -146,7 +158,10 @@ pub(crate) fn resolve(flags: &SettingFlags, surroundings: &Surroundings) -> Resu
         values.set(Setting::StoragePath, &root, source);
     }
     let config = Config {
-        store: store(&values, root)?,
+        store: StoreConfig {
+            policies: file.policies,
+            ..store(&values, root)?
+        },
         serve: serve(&values)?,
         log: LogConfig {
             level: values.parsed(Setting::LogLevel, log_level)?,
@@ -309,6 +324,11 @@ fn store(values: &Values, root: PathBuf) -> Result<StoreConfig> {
         durability: values.parsed(Setting::Durability, values::choice)?,
         gc_grace: values.parsed(Setting::GcGrace, values::duration)?,
         lease: values.parsed(Setting::Lease, at_least_a_second)?,
+        policies: Vec::new(),
+        policy_interval: values.parsed(Setting::PolicyInterval, at_least_a_second)?,
+        undo: values.parsed(Setting::Undo, values::duration)?,
+        tag_history: values.parsed(Setting::TagHistory, values::up_to(1000))?,
+        refuse_referenced: values.parsed(Setting::RefuseReferenced, values::boolean)?,
         upload_lifetime: values.parsed(Setting::UploadLifetime, at_least_a_second)?,
     })
 }

@@ -23,6 +23,14 @@ pub(crate) enum Setting {
     GcGrace,
     /// How long an answer "it exists" holds.
     Lease,
+    /// How long a deletion can be undone.
+    Undo,
+    /// How many changes of a tag are remembered.
+    TagHistory,
+    /// Whether blobs that a manifest links can be deleted.
+    RefuseReferenced,
+    /// How often policies are gone through.
+    PolicyInterval,
     /// How long an upload may rest.
     UploadLifetime,
     /// Where to listen.
@@ -105,6 +113,25 @@ pub(crate) const SETTINGS: &[Row] = &[
     ),
     plain(Setting::GcGrace, "gc_grace", "FLOUNDR_GC_GRACE", "1h"),
     plain(Setting::Lease, "lease", "FLOUNDR_LEASE", "1h"),
+    plain(Setting::Undo, "undo", "FLOUNDR_UNDO", "24h"),
+    plain(
+        Setting::TagHistory,
+        "tag_history",
+        "FLOUNDR_TAG_HISTORY",
+        "20",
+    ),
+    plain(
+        Setting::RefuseReferenced,
+        "refuse_referenced",
+        "FLOUNDR_REFUSE_REFERENCED",
+        "false",
+    ),
+    plain(
+        Setting::PolicyInterval,
+        "policy_interval",
+        "FLOUNDR_POLICY_INTERVAL",
+        "1h",
+    ),
     plain(
         Setting::UploadLifetime,
         "upload_lifetime",

@@ -5,9 +5,11 @@
 //! 2. An empty variable counts as absent: that is what container tools make of an unset one.
 //! 3. A key of `floundr.toml` that is no setting is an error that names key and line.
 
+use super::policies;
 use super::settings::{Kind, SETTINGS, Setting};
 use crate::args::SettingFlags;
 use anyhow::{Context as _, Result, bail};
+use floundr_engine::policy::Policy;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
@@ -45,8 +47,13 @@ pub(crate) struct SettingsFile {
     pub(crate) path: PathBuf,
     /// Whether it is there.
     pub(crate) exists: bool,
-    values: Vec<(Setting, String, usize)>,
+    /// What its `[[policy]]` tables say.
+    pub(crate) policies: Vec<Policy>,
+    values: Vec<Line>,
 }
+
+/// A setting, its text and its line.
+type Line = (Setting, String, usize);
 
 // === impl Source ===
 
@@ -102,11 +109,12 @@ impl SettingsFile {
         let path = home.join("floundr.toml");
         match std::fs::read_to_string(&path) {
             Ok(text) => {
-                let values =
+                let (values, policies) =
                     parse(&text, home).with_context(|| format!("cannot use {}", path.display()))?;
                 Ok(Self {
                     path,
                     exists: true,
+                    policies,
                     values,
                 })
             }
@@ -145,7 +153,7 @@ pub(crate) fn look_up(
         .or_else(by_default)
 }
 
-fn parse(text: &str, home: &Path) -> Result<Vec<(Setting, String, usize)>> {
+fn parse(text: &str, home: &Path) -> Result<(Vec<Line>, Vec<Policy>)> {
     let line_of = |offset: usize| 1 + text.bytes().take(offset).filter(|b| *b == b'\n').count();
     let table = match DeTable::parse(text) {
         Ok(table) => table.into_inner(),
@@ -155,9 +163,14 @@ fn parse(text: &str, home: &Path) -> Result<Vec<(Setting, String, usize)>> {
         }
     };
     let mut values = Vec::new();
+    let mut policies = Vec::new();
     for (name, value) in &table {
         let line = line_of(name.span().start);
         let name = name.get_ref().as_ref();
+        if name == policies::KEY {
+            policies = policies::parse(value, &line_of)?;
+            continue;
+        }
         let Some(setting) = Setting::in_file(name) else {
             bail!(
                 "line {line}: there is no setting {name:?}; there are {}",
@@ -177,7 +190,7 @@ fn parse(text: &str, home: &Path) -> Result<Vec<(Setting, String, usize)>> {
         values.push((setting, value, line));
     }
     values.sort_by_key(|(_, _, line)| *line);
-    Ok(values)
+    Ok((values, policies))
 }
 
 fn known() -> String {

@@ -74,6 +74,14 @@ pub(crate) fn count(text: &str) -> Result<usize, &'static str> {
     }
 }
 
+/// A number from 0 to `most`.
+pub(crate) fn up_to(most: usize) -> impl Fn(&str) -> Result<usize, String> {
+    move |text| match text.parse() {
+        Ok(number) if number <= most => Ok(number),
+        _ => Err(format!("not a number between 0 and {most}")),
+    }
+}
+
 /// One of the values of `T`.
 pub(crate) fn choice<T: ValueEnum>(text: &str) -> Result<T, String> {
     let is_it = |value: &&T| {
@@ -165,6 +173,7 @@ mod tests {
     #[test]
     fn counts_are_positive_and_ports_fit() {
         assert!(count("0").is_err() && count("-1").is_err() && count("8").is_ok());
+        assert!(up_to(9)("10").is_err() && up_to(9)("-1").is_err() && up_to(9)("9") == Ok(9));
         assert!(port("65536").is_err() && port("").is_err() && port("0").is_ok());
     }
 }

@@ -275,6 +275,13 @@ fn variables_that_cannot_be_used_are_refused_by_name_value_and_source() {
         ),
         ("FLOUNDR_MAX_MANIFEST_SIZE", "4MB", "not a size such as"),
         ("FLOUNDR_MAX_CONNECTIONS", "0", "not a positive number"),
+        (
+            "FLOUNDR_TAG_HISTORY",
+            "-1",
+            "tag_history is \"-1\" (FLOUNDR_TAG_HISTORY in the environment): not a number between",
+        ),
+        ("FLOUNDR_UNDO", "1", "undo is \"1\""),
+        ("FLOUNDR_REFUSE_REFERENCED", "2", "neither true nor false"),
         ("FLOUNDR_DURABILITY", "none", "not one of durable, relaxed"),
     ] {
         let ran = home.run_with(&["config"], &[(variable, value)]);
@@ -295,6 +302,10 @@ fn the_settings_file_is_refused_by_line() {
             "line 1: there is no setting \"home_dir\"",
         ),
         ("port = 1\nhost = [\n", "line 2: "),
+        (
+            "[[policy]]\nrepositories = \"**\"\nkeep_last = 0\n",
+            "line 3: policy keep_last is \"0\": it would keep none",
+        ),
         (
             "\nport = [1]\n",
             "line 2: port must be a text, a whole number, true or false",

@@ -1,11 +1,12 @@
 //! The collector: gives back what nobody refers to, always online, in work proportional to it.
 //!
-//! Three queues of the metadata feed it, and it never walks the store:
+//! Four queues of the metadata feed it, and it never walks the store:
 //! 1. *Candidates*: blobs that no manifest of their repository links, by the time their grace ends.
 //!    The transaction that takes one out checks in itself that it is still unlinked, so a link or a
 //!    lease made meanwhile always wins.
 //! 2. *Drains*: rows of deleted manifests and repositories, invisible already.
-//! 3. *Unlinks*: places whose record is gone, durably. Only then their bytes go, so a crash leaves
+//! 3. *Trash*: deletions that can still be undone, by the time when they become final.
+//! 4. *Unlinks*: places whose record is gone, durably. Only then their bytes go, so a crash leaves
 //!    at most bytes without a record, which are still in the queue.
 //!
 //! Files that never got a record (an upload cut off by a crash) are found by `reconcile`, which
@@ -18,19 +19,24 @@
 //! ```text
 //! control   orders, budget, damaged rows      run     one run, phase by phase
 //! handle    what callers can ask              report, why   the answers
+//! trash     making deletions final            policy  what goes by itself
 //! ```
 
 mod control;
 mod handle;
+mod policy;
 mod reconcile;
 mod report;
 mod run;
 #[cfg(test)]
 mod tests;
+mod trash;
 mod why;
 
 pub use crate::meta::DamagedRow;
 pub use handle::CollectorHandle;
+pub(crate) use policy::Policies;
+pub use policy::PolicyReport;
 pub use report::{
     CollectError, CollectOptions, DamagedReport, GcPhase, GcQueues, GcReport, GcStatus,
     ParsePositionError, PlanPosition, PlannedRemoval, RemovalReason,
@@ -64,6 +70,7 @@ pub(crate) struct Collector {
     meta: Arc<Metadata>,
     store: Arc<LocalStore>,
     uploads: Arc<Uploads>,
+    policies: Arc<Policies>,
     /// Woken when a commit left work.
     wake: Arc<Notify>,
     /// Which files earlier processes may have left.
@@ -82,6 +89,7 @@ impl Collector {
         meta: Arc<Metadata>,
         store: Arc<LocalStore>,
         uploads: Arc<Uploads>,
+        policies: Arc<Policies>,
         (wake, budget): (Arc<Notify>, CollectBudget),
     ) -> Result<Self, StorageError> {
         let desk = Desk::new(Arc::clone(&meta), budget)?;
@@ -90,6 +98,7 @@ impl Collector {
             meta,
             store,
             uploads,
+            policies,
             wake,
             running: Mutex::new(()),
             desk,
@@ -144,21 +153,30 @@ impl Collector {
 
     /// Does everything that is due now.
     pub(crate) async fn run(&self, options: CollectOptions) -> Result<GcReport, CollectError> {
-        let as_of = self.meta.now();
-        let cut = cut_of(as_of, &options);
         if options.dry_run {
-            return Ok(self.dry_run(cut).await?);
+            let cut = cut_of(self.meta.now(), &options);
+            return Ok(self.dry_run(cut, options.empty_trash).await?);
         }
         if self.desk.control().paused {
             return Err(CollectError::Paused);
         }
+        let mut as_of = self.meta.now();
         self.search().await;
         let _one = self.running.lock().await;
         self.finish_ordered().await?;
+        let mut purged_manifests = 0;
+        if options.empty_trash {
+            let emptied = self.one_run(cut_of(as_of, &options), Parts::Trash).await?;
+            purged_manifests = emptied.purged_manifests;
+            // What it gave up is garbage from now on.
+            as_of = self.meta.now();
+        }
+        let cut = cut_of(as_of, &options);
         if cut.grace.is_some() {
             self.desk.order(Some(cut)).await?;
         }
-        let report = self.one_run(cut, Parts::All).await?;
+        let mut report = self.one_run(cut, Parts::All).await?;
+        report.purged_manifests += purged_manifests;
         if cut.grace.is_some() && report.complete {
             self.desk.order(None).await?;
         }
@@ -178,6 +196,9 @@ impl Collector {
         let as_of = self.meta.now();
         let parts = if expire { Parts::All } else { Parts::Queues };
         self.one_run(Cut { as_of, grace: None }, parts).await?;
+        if expire {
+            self.policies.run_if_due().await?;
+        }
         Ok(())
     }
 
@@ -215,9 +236,16 @@ impl Collector {
     }
 
     /// What a run would do, without doing it. Reads in proportion to what is due.
-    async fn dry_run(&self, cut: Cut) -> Result<GcReport, StorageError> {
+    async fn dry_run(&self, cut: Cut, empty_trash: bool) -> Result<GcReport, StorageError> {
         let expired = self.uploads.expire(Sweep::Count).await?;
+        let until = if empty_trash {
+            EngineTime(u64::MAX)
+        } else {
+            cut.as_of
+        };
+        let meta = Arc::clone(&self.meta);
         let mut report = GcReport {
+            purged_manifests: blocking(move || meta.deleted_until(until)).await?,
             expired_uploads: expired.uploads,
             expired_bytes: expired.bytes,
             failed: expired.failed,

@@ -16,6 +16,9 @@ pub struct CollectOptions {
     /// How long ago a blob must have lost its last link; `None`: what the store was opened with.
     /// Leases hold whatever the grace: a client that was told of a blob finds it.
     pub grace: Option<Duration>,
+    /// Makes every deletion final first: nothing that was deleted until now can be restored. Grace
+    /// and lease of what it held begin there.
+    pub empty_trash: bool,
     /// Removes nothing and reports what would be removed.
     pub dry_run: bool,
 }
@@ -40,6 +43,8 @@ pub struct GcReport {
     pub removed: u64,
     /// The bytes of those.
     pub bytes: u64,
+    /// Deleted manifests that cannot be restored any more.
+    pub purged_manifests: u64,
     /// Uploads that had expired.
     pub expired_uploads: u64,
     /// What clients had sent of those.
@@ -65,6 +70,8 @@ pub enum GcPhase {
     Idle,
     /// Ending uploads that have expired.
     Uploads,
+    /// Making deletions final.
+    Trash,
     /// Taking blobs out of repositories.
     Blobs,
     /// Removing rows of what was deleted.
@@ -181,6 +188,7 @@ impl GcReport {
             unlinked,
             removed: _,
             bytes: _,
+            purged_manifests,
             expired_uploads,
             expired_bytes: _,
             orphan_files,
@@ -189,9 +197,16 @@ impl GcReport {
             complete: _,
             dry_run: _,
         } = self;
-        [unlinked, expired_uploads, orphan_files, damaged, failed]
-            .into_iter()
-            .any(|&count| count > 0)
+        [
+            unlinked,
+            purged_manifests,
+            expired_uploads,
+            orphan_files,
+            damaged,
+            failed,
+        ]
+        .into_iter()
+        .any(|&count| count > 0)
     }
 }
 

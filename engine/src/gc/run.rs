@@ -11,6 +11,7 @@ use super::Collector;
 use super::control::{Damaged, Halt};
 use super::report::{GcPhase, GcReport};
 use crate::blob::store::BlobStore;
+use crate::clock::EngineTime;
 use crate::disk::blocking;
 use crate::fault::StorageError;
 use crate::layout::FileKind;
@@ -30,13 +31,15 @@ pub(super) enum Parts {
     All,
     /// The queues alone: uploads have no queue, and all of their records are read.
     Queues,
+    /// The trash alone, all of it, due or not.
+    Trash,
 }
 
 /// One run.
 pub(super) struct Run<'c> {
-    collector: &'c Collector,
-    cut: Cut,
-    report: GcReport,
+    pub(super) collector: &'c Collector,
+    pub(super) cut: Cut,
+    pub(super) report: GcReport,
     damaged: Damaged,
     /// Places whose bytes could not be given back; this run does not try them again.
     unfreed: BTreeSet<u64>,
@@ -77,6 +80,10 @@ impl<'c> Run<'c> {
         if parts == Parts::All {
             self.expire_uploads().await?;
         }
+        if parts == Parts::Trash {
+            return self.purge_trash(EngineTime(u64::MAX)).await;
+        }
+        self.purge_trash(self.cut.as_of).await?;
         self.remove_blobs().await?;
         self.drain().await?;
         self.sweep().await
@@ -281,7 +288,7 @@ impl<'c> Run<'c> {
         Ok(file)
     }
 
-    fn set_aside(&mut self, rows: Vec<DamagedRow>) {
+    pub(super) fn set_aside(&mut self, rows: Vec<DamagedRow>) {
         self.collector.desk.set_aside(&mut self.damaged, rows);
     }
 

@@ -38,6 +38,10 @@ const GRACE: Duration = Duration::from_secs(100);
 
 impl World {
     async fn new() -> Self {
+        Self::with_undo(Duration::ZERO).await
+    }
+
+    async fn with_undo(undo: Duration) -> Self {
         let disk = Arc::new(MemoryDisk::new());
         disk.create_directory(Path::new("/store")).unwrap();
         let hands = Arc::new(Hands::default());
@@ -46,6 +50,7 @@ impl World {
         options.clock = Arc::clone(&hands) as Arc<dyn Clock>;
         options.grace = GRACE;
         options.lease = GRACE;
+        options.undo = undo;
         options.small_blob_limit = 100;
         options.collect_interval = Duration::from_hours(10);
         let engine = Engine::open(options).await.unwrap();
@@ -280,5 +285,53 @@ async fn a_damaged_place_or_drain_keeps_its_bytes_and_others_come_back() {
             expected,
             "{table}"
         );
+    }
+}
+
+#[tokio::test]
+async fn damage_in_the_trash_keeps_one_deletion_undone_and_stops_no_other() {
+    for (table, purged, rows) in [
+        ("trash", 1, 1),
+        ("manifest-links", 1, 1),
+        ("trash-queue", 0, 2),
+    ] {
+        let world = World::with_undo(GRACE).await;
+        let mut manifests = Vec::new();
+        for seed in [1, 2] {
+            let layer = world.push("a", &[seed; 5_000]).await;
+            let links = Links {
+                layers: vec![layer],
+                ..Links::default()
+            };
+            manifests.push(world.put("a", links).await);
+        }
+        let repository = world.engine.repository(&"a".parse().unwrap());
+        for digest in &manifests {
+            repository.delete_manifest(digest).await.unwrap();
+        }
+        let key = manifests[0].to_key();
+        // A key of the queue has no digest: all of its rows are taken.
+        let part: &[u8] = if table == "trash-queue" { &[] } else { &key };
+        let damaged = world.damage(table, part).await as u64;
+        assert!(damaged >= rows, "{table}");
+        world.pass(GRACE);
+        let report = world.engine.collect().await.unwrap();
+        assert_eq!(
+            (report.purged_manifests, report.damaged),
+            (purged, damaged),
+            "{table}"
+        );
+        world.pass(GRACE);
+        world.engine.collect().await.unwrap();
+        assert_eq!(world.blobs().await, rows, "{table}");
+        // Repaired, it goes.
+        world.damage(table, part).await;
+        let report = world.engine.collect().await.unwrap();
+        // Whoever is first, this run or the one that was woken.
+        assert_eq!(report.damaged, 0, "{table}");
+        world.pass(GRACE);
+        world.engine.collect().await.unwrap();
+        assert_eq!(world.blobs().await, 0, "{table}");
+        assert_eq!(world.engine.audit().await.unwrap(), Vec::<String>::new());
     }
 }

@@ -64,6 +64,8 @@ pub struct Holder {
     pub blob: Option<Standing>,
     /// Its media type as a manifest here. A manifest stays until it is deleted.
     pub manifest: Option<MediaType>,
+    /// Until when it can be restored here as a manifest, if it was deleted.
+    pub deleted_until: Option<EngineTime>,
     /// How many manifests and places in them keep it here.
     pub edges_that_keep: u64,
     /// The first edges that lead to it, and to what leads to it, nearest first.
@@ -112,6 +114,8 @@ pub struct Edge {
     pub source: Digest,
     /// The manifest can be pulled here; if not, it was deleted and its links still count.
     pub source_is_visible: bool,
+    /// Until when the manifest can be restored, if it was deleted; then its links go.
+    pub source_deleted_until: Option<EngineTime>,
     /// The edge's row cannot be read; it keeps its target all the same.
     pub is_damaged: bool,
 }

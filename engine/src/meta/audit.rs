@@ -11,6 +11,7 @@ use super::records::{
 use super::requests::Location;
 use super::rows::{Rows, Scan};
 use super::tables::Table;
+use super::trash::{DeletedRecord, Drain, TrashItem, TrashRecord};
 use crate::digest::Digest;
 use crate::fault::StorageError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +33,7 @@ pub(super) fn audit(rows: &impl Rows) -> Result<Vec<String>, StorageError> {
     audit.blobs()?;
     audit.manifests()?;
     audit.tags()?;
+    audit.trash()?;
     Ok(audit.violations)
 }
 
@@ -108,16 +110,60 @@ impl<R: Rows> Audit<'_, R> {
     fn manifests(&mut self) -> Result<(), StorageError> {
         let (mut links, mut holders, mut contents) =
             (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        for (key, _) in self.records::<ManifestRecord>(Table::Manifests)? {
+        let live = self.records::<ManifestRecord>(Table::Manifests)?;
+        let deleted = self.records::<TrashRecord>(Table::Trash)?;
+        let keys = live.into_iter().map(|(key, _)| key);
+        for key in keys.chain(deleted.into_iter().map(|(key, _)| key)) {
             let (repository, rest) = keys::split_number(Table::Manifests, &key)?;
             let digest = keys::last_digest(Table::Manifests, rest)?;
             holders.insert(keys::holder(&digest, repository));
             contents.insert(digest.to_key());
-            links.insert(key);
+            if !links.insert(key) {
+                self.violations
+                    .push(format!("manifest {digest} is deleted and not deleted"));
+            }
         }
         self.same_keys(Table::ManifestLinks, &links)?;
         self.same_keys(Table::ManifestHolders, &holders)?;
         self.same_keys(Table::Contents, &contents)
+    }
+
+    /// The queue has every deletion that can be restored, under its time and number.
+    fn trash(&mut self) -> Result<(), StorageError> {
+        let mut expected = BTreeSet::new();
+        for (_, record) in self.records::<TrashRecord>(Table::Trash)? {
+            expected.insert(record.deletion.key());
+        }
+        for (_, record) in self.records::<DeletedRecord>(Table::DeletedRepositories)? {
+            expected.insert(record.deletion.key());
+        }
+        for (key, item) in self.records::<TrashItem>(Table::TrashQueue)? {
+            // A history's row stays when the tag is set again, until it is due.
+            if matches!(item, TrashItem::History { .. }) {
+                expected.insert(key);
+            }
+        }
+        self.same_keys(Table::TrashQueue, &expected)
+    }
+
+    /// The names of the tags of manifests that were deleted, or are being removed.
+    fn names_of_deleted(&self) -> Result<Vec<Vec<u8>>, StorageError> {
+        let mut links = Vec::new();
+        for (key, record) in self.records::<TrashRecord>(Table::Trash)? {
+            let (repository, _) = keys::split_number(Table::Trash, &key)?;
+            links.push((repository, record.manifest.link));
+        }
+        for (_, drain) in self.records::<Drain>(Table::Drains)? {
+            if let Drain::Tags { repository, link } = drain {
+                links.push((repository, link));
+            }
+        }
+        let mut names = Vec::new();
+        for (repository, link) in links {
+            let prefix = keys::tags_of_link(repository, link);
+            names.extend(self.rows.keys(Table::LinkTags, &prefix, usize::MAX)?);
+        }
+        Ok(names)
     }
 
     /// Invariant 5, and that every repository with rows has a record.
@@ -137,6 +183,7 @@ impl<R: Rows> Audit<'_, R> {
                     .push(format!("tag {tag_name} is in no repository"));
             }
         }
+        links.extend(self.names_of_deleted()?);
         self.same_keys(Table::LinkTags, &links)
     }
 

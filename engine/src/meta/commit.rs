@@ -13,12 +13,14 @@
 //! 3. A batch is bounded in requests and bytes, and a transaction in rows: what is over goes into the
 //!    next one, so nobody waits for long behind others.
 //! 4. When the disk is full the reserve is spent, and the requests that give space back are tried
-//!    again, each alone. As long as it is spent all others are refused before they touch anything.
+//!    again, each alone. As long as it is spent all others are refused before they touch anything,
+//!    and deletions are final.
 
 use super::database::{Database, Landing, Pending};
 pub(super) use super::jobs::{Applied, Job, Request, Staged, Waiting};
 use super::staging::{Stage, Unstaged, Unsynced};
 use super::transaction::{Moment, Stay, Transaction};
+use super::trash::Undo;
 use crate::blob::LocalStore;
 use crate::clock::Clock;
 use crate::fault::StorageError;
@@ -50,6 +52,7 @@ pub(super) struct Writer {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) durability: Durability,
     pub(super) stay: Stay,
+    pub(super) undo: Undo,
     /// Woken when a commit left work for the collector.
     pub(super) collector: Arc<Notify>,
     /// Files and segments whose records are committed but not durable (relaxed durability only).
@@ -263,10 +266,16 @@ impl Writer {
     }
 
     fn moment(&self) -> Moment {
+        let mut undo = self.undo;
+        if self.store.reserve().is_spent() {
+            // Who deletes on a full disk wants the space.
+            undo.period = Duration::ZERO;
+        }
         Moment {
             time: self.database.now(&*self.clock),
             wall: u64::try_from(self.clock.wall().as_millis()).unwrap_or(u64::MAX),
             stay: self.stay,
+            undo,
         }
     }
 

@@ -115,8 +115,13 @@ impl Metadata {
         digest: &Digest,
     ) -> Result<(), BlobError> {
         let (repository, digest) = (repository.clone(), *digest);
-        self.ask(write_blobs::DeleteBlob { repository, digest })
-            .await
+        let refuse_referenced = self.refuse_referenced;
+        self.ask(write_blobs::DeleteBlob {
+            repository,
+            digest,
+            refuse_referenced,
+        })
+        .await
     }
 
     pub(crate) fn holders(

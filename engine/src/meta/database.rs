@@ -20,6 +20,7 @@ use super::records::{FileRecord, StateRecord};
 use super::rows::{Rows, Snapshot, failed};
 use super::tables::Table;
 use super::transaction::{Moment, STATE, Stay, Transaction};
+use super::trash::Undo;
 use crate::blob::LocalStore;
 use crate::clock::{Clock, EngineTime};
 use crate::disk::Latch;
@@ -413,6 +414,7 @@ impl Database {
             time: self.base,
             wall: 0,
             stay: Stay::default(),
+            undo: Undo::default(),
         };
         self.commit(moment, true, |transaction| {
             if transaction.payload(Table::Settings, UPLOAD_KEY)?.is_none() {

@@ -12,12 +12,13 @@
 
 use super::keys;
 use super::records::{
-    BlobRecord, CandidateRecord, Drain, EdgeKind, FileRecord, LinkRecord, RepositoryRecord,
+    BlobRecord, CandidateRecord, EdgeKind, FileRecord, LinkRecord, RepositoryRecord,
 };
 use super::requests::{Cut, Location};
 use super::rows::{Rows, Scan};
 use super::tables::Table;
 use super::transaction::kept_by;
+use super::trash::Drain;
 use crate::clock::EngineTime;
 use crate::descriptor::Links;
 use crate::digest::Digest;
@@ -304,7 +305,7 @@ pub(super) fn draining(rows: &impl Rows) -> Result<HashSet<u64>, StorageError> {
     Ok(drains
         .filter_map(|(_, drain)| match drain {
             Drain::Repository(id) => Some(id),
-            Drain::Tags { .. } => None,
+            Drain::Tags { .. } | Drain::HideTags { .. } => None,
         })
         .collect())
 }

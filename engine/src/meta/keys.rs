@@ -5,7 +5,7 @@ use super::tables::Table;
 use crate::clock::EngineTime;
 use crate::digest::Digest;
 use crate::fault::Corruption;
-use crate::name::Tag;
+use crate::name::{RepositoryName, Tag};
 
 /// A number alone: repository, sequence number, file number.
 pub(super) fn number(number: u64) -> Vec<u8> {
@@ -38,6 +38,12 @@ pub(super) fn edge(repository: u64, target: &Digest, kind: EdgeKind, source: &Di
     let mut key = edges_to(repository, target, kind);
     key.extend_from_slice(&source.to_key());
     key
+}
+
+/// Splits what stands behind the target in the key of an edge: kind and source.
+pub(super) fn split_edge(rest: &[u8]) -> Result<(u8, Digest), Corruption> {
+    let (&kind, source) = rest.split_first().ok_or_else(|| malformed(Table::Edges))?;
+    Ok((kind, last_digest(Table::Edges, source)?))
 }
 
 /// A tag; `text` may be any text, for places between tags.
@@ -73,6 +79,38 @@ pub(super) fn ended_upload(expiry: EngineTime, upload: [u8; 16]) -> Vec<u8> {
     let mut key = number(expiry.0);
     key.extend_from_slice(&upload);
     key
+}
+
+/// What becomes due at a time, by its sequence number.
+pub(super) fn queued(due: EngineTime, sequence: u64) -> Vec<u8> {
+    let mut key = number(due.0);
+    key.extend_from_slice(&sequence.to_be_bytes());
+    key
+}
+
+/// All deleted repositories of a name. No name has a zero byte, so none begins with another.
+pub(super) fn deleted_repositories(name: &RepositoryName) -> Vec<u8> {
+    let mut key = name.as_str().as_bytes().to_vec();
+    key.push(0);
+    key
+}
+
+/// A deleted repository.
+pub(super) fn deleted_repository(name: &RepositoryName, repository: u64) -> Vec<u8> {
+    let mut key = deleted_repositories(name);
+    key.extend_from_slice(&repository.to_be_bytes());
+    key
+}
+
+/// Splits a key of `DeletedRepositories`.
+pub(super) fn split_deleted_repository(key: &[u8]) -> Result<(RepositoryName, u64), Corruption> {
+    const TABLE: Table = Table::DeletedRepositories;
+    let split = key.split_last_chunk::<8>();
+    let (name, id) = split.ok_or_else(|| malformed(TABLE))?;
+    match name.split_last() {
+        Some((0, name)) => Ok((last_text(TABLE, name)?, u64::from_be_bytes(*id))),
+        _ => Err(malformed(TABLE)),
+    }
 }
 
 /// Splits a number off a key of `table`.

@@ -11,12 +11,13 @@ use super::records::{
 };
 use super::rows::{Rows, Scan};
 use super::tables::Table;
+use super::trash::{DeletedRecord, TrashRecord};
 use crate::descriptor::Links;
 use crate::digest::Digest;
 use crate::fault::StorageError;
 use crate::name::{Reference, RepositoryName, Tag};
 use crate::page::{Listing, Page};
-use crate::repository::{Referrer, ReferrersQuery};
+use crate::repository::{Referrer, ReferrersQuery, TagChange};
 
 /// The id a repository's name stands for.
 pub(super) fn repository(
@@ -77,6 +78,26 @@ pub(super) fn has_blob(
     Ok(link.is_some() && readable(rows, digest)?.is_some())
 }
 
+/// A manifest here that keeps a digest. Deleted ones keep it too, and are not here.
+pub(super) fn linking_manifest(
+    rows: &impl Rows,
+    repository: u64,
+    target: &Digest,
+) -> Result<Option<Digest>, StorageError> {
+    let prefix = keys::in_repository(repository, target);
+    let mut linking = None;
+    rows.scan(Table::Edges, &prefix, None, &mut |key, _| {
+        let edge = key.get(prefix.len()..).unwrap_or_default();
+        let (kind, source) = keys::split_edge(edge)?;
+        if kind != EdgeKind::Subject as u8 && manifest(rows, repository, &source)?.is_some() {
+            linking = Some(source);
+            return Ok(Scan::Stop);
+        }
+        Ok(Scan::Next)
+    })?;
+    Ok(linking)
+}
+
 /// A manifest's record by digest.
 pub(super) fn manifest(
     rows: &impl Rows,
@@ -84,6 +105,101 @@ pub(super) fn manifest(
     digest: &Digest,
 ) -> Result<Option<ManifestRecord>, StorageError> {
     rows.record(Table::Manifests, &keys::in_repository(repository, digest))
+}
+
+/// A manifest that was deleted and can be restored.
+pub(super) fn trashed(
+    rows: &impl Rows,
+    repository: u64,
+    digest: &Digest,
+) -> Result<Option<TrashRecord>, StorageError> {
+    rows.record(Table::Trash, &keys::in_repository(repository, digest))
+}
+
+/// The repository of a name that was deleted last: numbers only grow, and it must be purged or
+/// restored before an older one is found.
+pub(super) fn deleted_repository(
+    rows: &impl Rows,
+    name: &RepositoryName,
+) -> Result<Option<(u64, DeletedRecord)>, StorageError> {
+    let mut last = None;
+    let prefix = keys::deleted_repositories(name);
+    rows.scan(
+        Table::DeletedRepositories,
+        &prefix,
+        None,
+        &mut |key, payload| {
+            let (_, id) = keys::split_deleted_repository(key)?;
+            let record = DeletedRecord::from_payload(Table::DeletedRepositories, payload)?;
+            last = Some((id, record));
+            Ok(Scan::Next)
+        },
+    )?;
+    Ok(last)
+}
+
+/// The tags set on one link of a manifest, or that it had when it was deleted.
+pub(super) fn tags_of_link(
+    rows: &impl Rows,
+    repository: u64,
+    (link, after): (u64, Option<&Tag>),
+    limit: usize,
+) -> Result<Vec<Tag>, StorageError> {
+    let prefix = keys::tags_of_link(repository, link);
+    let after = after.map(|after| keys::link_tag(repository, link, after));
+    let mut tags = Vec::new();
+    rows.scan(Table::LinkTags, &prefix, after.as_deref(), &mut |key, _| {
+        if tags.len() == limit {
+            return Ok(Scan::Stop);
+        }
+        let text = key.get(prefix.len()..).unwrap_or_default();
+        tags.push(keys::last_text(Table::LinkTags, text)?);
+        Ok(Scan::Next)
+    })?;
+    Ok(tags)
+}
+
+/// What a tag named last that it does not name now.
+pub(super) fn previous(
+    rows: &impl Rows,
+    repository: u64,
+    name: &Tag,
+) -> Result<Option<Digest>, StorageError> {
+    let current = tag(rows, repository, name)?.map(|(record, _)| record.digest);
+    let key = keys::tag(repository, name.as_str());
+    let changes: Option<Vec<TagChange>> = rows.record(Table::TagHistory, &key)?;
+    let named = changes.into_iter().flatten().rev();
+    Ok(named
+        .map(|change| change.digest)
+        .find(|&digest| Some(digest) != current))
+}
+
+/// Those of a manifest's configuration and layers that the repository does not hold, each once.
+pub(super) fn missing_blobs(
+    rows: &impl Rows,
+    repository: Option<u64>,
+    links: &Links,
+) -> Result<Vec<Digest>, StorageError> {
+    let blobs = links.config.iter().chain(&links.layers);
+    absent(blobs, |digest| match repository {
+        Some(id) => has_blob(rows, id, digest),
+        None => Ok(false),
+    })
+}
+
+/// Those of `digests` that are not present, each once, in their order.
+pub(super) fn absent<'d>(
+    digests: impl Iterator<Item = &'d Digest>,
+    mut is_present: impl FnMut(&Digest) -> Result<bool, StorageError>,
+) -> Result<Vec<Digest>, StorageError> {
+    let mut seen = std::collections::HashSet::new();
+    let mut missing = Vec::new();
+    for digest in digests {
+        if seen.insert(*digest) && !is_present(digest)? {
+            missing.push(*digest);
+        }
+    }
+    Ok(missing)
 }
 
 /// What a tag names, if it is visible.
@@ -253,13 +369,13 @@ fn referrer(rows: &impl Rows, repository: u64, digest: Digest) -> Result<Referre
 }
 
 /// A page in the making: it stops at the first item behind the page.
-struct Gathered<T> {
+pub(super) struct Gathered<T> {
     listing: Listing<T>,
     limit: usize,
 }
 
 impl<T> Gathered<T> {
-    fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         Self {
             listing: Listing {
                 items: Vec::new(),
@@ -269,7 +385,7 @@ impl<T> Gathered<T> {
         }
     }
 
-    fn push(&mut self, item: T) -> Scan {
+    pub(super) fn push(&mut self, item: T) -> Scan {
         if self.listing.items.len() == self.limit {
             self.listing.more = true;
             return Scan::Stop;

@@ -7,6 +7,7 @@
 //! requests    what comes in beside the public types
 //! lookup      what is visible           write_*   one file of transactions per subject
 //! garbage     what nothing keeps        write_drain  rows of what was deleted
+//! trash       records of what was deleted      undo      what can be restored
 //! plan, why, usage                      what the collector would do, and why bytes are there
 //! rows        reading typed rows        transaction  writing them, edges and counts
 //! audit       recomputing and comparing all of them
@@ -28,6 +29,8 @@ mod keys;
 mod lookup;
 mod opening;
 mod plan;
+mod policy;
+mod pulls;
 mod queues;
 mod records;
 mod requests;
@@ -35,13 +38,18 @@ mod rows;
 mod staging;
 mod tables;
 mod transaction;
+mod trash;
+mod undo;
 mod usage;
 mod why;
 mod write_blobs;
 mod write_collect;
 mod write_drain;
 mod write_manifests;
+mod write_purge;
 mod write_repositories;
+mod write_tags;
+mod write_trash;
 
 #[cfg(test)]
 #[expect(
@@ -56,6 +64,7 @@ mod tests;
 pub(crate) use garbage::Candidate;
 pub use garbage::DamagedRow;
 pub(crate) use plan::{Planned, Position};
+pub(crate) use policy::{Age, Deleted, Doomed, KeepRules, Newest, Rules};
 pub(crate) use queues::Orders;
 pub(crate) use records::Place;
 pub(crate) use requests::{BLOCK, BlockChecks, CommitBlob, Cut, Location, NewContent, StoredAt};
@@ -100,6 +109,10 @@ pub(crate) struct Metadata {
     writer: Mutex<Option<JoinHandle<()>>>,
     /// How long a told client may rely on a blob.
     lease: Duration,
+    /// How many changes of a tag are remembered.
+    tag_history: usize,
+    /// Blobs that a manifest links are not deleted.
+    refuse_referenced: bool,
     durability: Durability,
 }
 
@@ -145,6 +158,10 @@ impl Metadata {
                 grace: options.grace,
                 lease: options.lease,
             },
+            undo: trash::Undo {
+                period: options.undo,
+                changes: options.tag_history,
+            },
             collector,
             unsynced: staging::Unsynced::default(),
         };
@@ -164,6 +181,8 @@ impl Metadata {
             jobs: Mutex::new(Some(sender)),
             writer: Mutex::new(Some(handle)),
             lease: options.lease,
+            tag_history: options.tag_history,
+            refuse_referenced: options.refuse_referenced,
             durability: options.durability,
         })
     }
@@ -192,6 +211,16 @@ impl Metadata {
         answer
             .await
             .unwrap_or_else(|_dropped| Err(StorageError::Closed.into()))
+    }
+
+    /// Asks without waiting for the answer: it may be refused, fail, or be lost by a crash.
+    fn tell<R: Request>(&self, request: R) {
+        let (waiting, answer) = Waiting::new(request);
+        drop(answer);
+        if let Some(jobs) = &*self.jobs.lock() {
+            // Closed meanwhile: then nobody is left to tell.
+            drop(jobs.send(Box::new(waiting)));
+        }
     }
 
     // --- time, ids, files ---

@@ -135,7 +135,7 @@ impl Metadata {
             .database
             .read(|rows| garbage::drains(rows, None, usize::MAX))?;
         for (key, drain) in drains.items {
-            let super::records::Drain::Repository(id) = drain else {
+            let super::trash::Drain::Repository(id) = drain else {
                 continue;
             };
             if from.as_ref().is_some_and(|from| key < *from) {

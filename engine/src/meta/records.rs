@@ -93,6 +93,8 @@ pub(super) struct ManifestRecord {
     pub(super) size: u64,
     /// When it was put first, in milliseconds since the epoch by the wall clock.
     pub(super) pushed: u64,
+    /// When it was put last, or lost a tag.
+    pub(super) since: EngineTime,
 }
 
 /// What a tag names.
@@ -103,6 +105,8 @@ pub(super) struct TagRecord {
     pub(super) link: u64,
     /// When it was set, in milliseconds since the epoch by the wall clock.
     pub(super) updated: u64,
+    /// When it was set.
+    pub(super) set: EngineTime,
 }
 
 /// Bytes nobody refers to any more.
@@ -113,15 +117,6 @@ pub(crate) struct Place {
     pub(crate) size: u64,
     /// Nothing else lies in the segment any more: the file goes as a whole.
     pub(crate) whole_segment: bool,
-}
-
-/// Rows that are invisible already and wait to be removed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Drain {
-    /// The tags of a manifest that was deleted.
-    Tags { repository: u64, link: u64 },
-    /// Everything of a repository that was deleted.
-    Repository(u64),
 }
 
 /// Whose bytes a file holds.
@@ -313,6 +308,7 @@ impl Record for ManifestRecord {
         encoder.text(self.media_type.as_str());
         encoder.u64(self.size);
         encoder.u64(self.pushed);
+        encoder.u64(self.since.0);
     }
 
     fn decode(decoder: &mut Decoder<'_>) -> Option<Self> {
@@ -321,6 +317,7 @@ impl Record for ManifestRecord {
             media_type: decoder.media_type()?,
             size: decoder.u64()?,
             pushed: decoder.u64()?,
+            since: EngineTime(decoder.u64()?),
         })
     }
 }
@@ -360,6 +357,7 @@ impl Record for TagRecord {
         encoder.digest(&self.digest);
         encoder.u64(self.link);
         encoder.u64(self.updated);
+        encoder.u64(self.set.0);
     }
 
     fn decode(decoder: &mut Decoder<'_>) -> Option<Self> {
@@ -367,6 +365,7 @@ impl Record for TagRecord {
             digest: decoder.digest()?,
             link: decoder.u64()?,
             updated: decoder.u64()?,
+            set: EngineTime(decoder.u64()?),
         })
     }
 }
@@ -384,33 +383,6 @@ impl Record for Place {
             size: decoder.u64()?,
             whole_segment: decoder.bool()?,
         })
-    }
-}
-
-impl Record for Drain {
-    fn encode(&self, encoder: &mut Encoder) {
-        match *self {
-            Self::Tags { repository, link } => {
-                encoder.u8(1);
-                encoder.u64(repository);
-                encoder.u64(link);
-            }
-            Self::Repository(repository) => {
-                encoder.u8(2);
-                encoder.u64(repository);
-            }
-        }
-    }
-
-    fn decode(decoder: &mut Decoder<'_>) -> Option<Self> {
-        match decoder.u8()? {
-            1 => Some(Self::Tags {
-                repository: decoder.u64()?,
-                link: decoder.u64()?,
-            }),
-            2 => Some(Self::Repository(decoder.u64()?)),
-            _ => None,
-        }
     }
 }
 

@@ -36,15 +36,17 @@ pub(super) enum Table {
     Counts = 9,
     /// Repository, digest -> `ManifestRecord`.
     Manifests = 10,
-    /// Repository, digest -> `Links` of a manifest.
+    /// Repository, digest -> `Links` of a manifest, a deleted one too.
     ManifestLinks = 11,
-    /// Digest -> the bytes of a manifest; exists exactly while some repository has it.
+    /// Digest -> the bytes of a manifest; exists exactly while some repository has it or can
+    /// restore it.
     Contents = 12,
-    /// Digest, repository -> nothing: the repositories that have a manifest.
+    /// Digest, repository -> nothing: the repositories that have a manifest or can restore it.
     ManifestHolders = 13,
     /// Repository, tag -> `TagRecord`. A tag is visible while the manifest's record has its link id.
     Tags = 14,
-    /// Repository, link id, tag -> nothing: the reverse of `Tags`.
+    /// Repository, link id, tag -> nothing: the reverse of `Tags`, and the names of the tags that
+    /// manifests in `Trash` had.
     LinkTags = 15,
     /// Due time, repository, digest -> `CandidateRecord`: blobs without keeping edges.
     Candidates = 16,
@@ -59,13 +61,25 @@ pub(super) enum Table {
     /// First file number -> the number behind the last: numbers that may have been used for files
     /// without a record since the store was last opened.
     FileRanges = 21,
+    /// Repository, digest -> `TrashRecord`: manifests that were deleted and can be restored.
+    Trash = 22,
+    /// Due time, sequence number -> `TrashItem`: deletions that become final then.
+    TrashQueue = 23,
+    /// Repository, tag -> changes of the tag, the oldest first; at most as many as the options say.
+    TagHistory = 24,
+    /// Repository name, zero byte, repository -> `DeletedRecord`: repositories that were deleted and
+    /// can be restored.
+    DeletedRepositories = 25,
+    /// Repository, digest -> engine time, to an hour: when a manifest was last pulled. Only while a
+    /// policy asks for it.
+    Pulls = 26,
 }
 
 // === impl Table ===
 
 impl Table {
     /// Every table, for opening them all.
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 26] = [
         Self::Settings,
         Self::RepositoryNames,
         Self::Repositories,
@@ -87,6 +101,11 @@ impl Table {
         Self::EndedUploads,
         Self::Files,
         Self::FileRanges,
+        Self::Trash,
+        Self::TrashQueue,
+        Self::TagHistory,
+        Self::DeletedRepositories,
+        Self::Pulls,
     ];
 
     /// Its name in the file and in messages.
@@ -113,6 +132,11 @@ impl Table {
             Self::EndedUploads => "ended-uploads",
             Self::Files => "files",
             Self::FileRanges => "file-ranges",
+            Self::Trash => "trash",
+            Self::TrashQueue => "trash-queue",
+            Self::TagHistory => "tag-history",
+            Self::DeletedRepositories => "deleted-repositories",
+            Self::Pulls => "pulls",
         }
     }
 

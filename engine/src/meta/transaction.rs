@@ -8,7 +8,7 @@
 //!    a holder. The same for `ManifestHolders`, `Manifests` and `Contents`.
 //! 4. `Files` says the digest or segment for exactly the places that `Blobs` names. A place leaves
 //!    `Blobs` only together with a new row in `Unlinks`.
-//! 5. `Tags` and `LinkTags` are reverses of one another.
+//! 5. `LinkTags` is the reverse of `Tags`, and has the tags that manifests in `Trash` had.
 //! 6. `StateRecord::totals` are the sums over `BlobLinks`, `Blobs` and `Unlinks`.
 //!
 //! A request checks everything before its first write: `dirty` tells whether it wrote already, and
@@ -23,6 +23,7 @@ use super::records::{
 use super::requests::{BlockChecks, Location};
 use super::rows::{Rows, VisitAny, failed, payload_of, scan_of};
 use super::tables::Table;
+use super::trash::Undo;
 use crate::clock::EngineTime;
 use crate::descriptor::Links;
 use crate::digest::Digest;
@@ -59,6 +60,8 @@ pub(super) struct Moment {
     pub(super) wall: u64,
     /// How long a blob without keeping edges stays.
     pub(super) stay: Stay,
+    /// How much of a deletion can be undone.
+    pub(super) undo: Undo,
 }
 
 /// How long a blob stays that nothing keeps.
@@ -192,15 +195,41 @@ impl<'t> Transaction<'t> {
         links: &Links,
     ) -> Result<(), StorageError> {
         for edge in edges(links) {
-            let subject = edge.kind == EdgeKind::Subject;
-            let artifact_type = links.artifact_type.clone().filter(|_| subject);
-            let key = keys::edge(repository, &edge.target, edge.kind, source);
-            self.put(Table::Edges, &key, &EdgeRecord { artifact_type })?;
-            if !subject {
+            if edge.kind != EdgeKind::Subject {
+                let key = keys::edge(repository, &edge.target, edge.kind, source);
+                let artifact_type = None;
+                self.put(Table::Edges, &key, &EdgeRecord { artifact_type })?;
                 self.change_count(repository, &edge.target, 1)?;
             }
         }
-        Ok(())
+        self.add_subject_edge(repository, source, links)
+    }
+
+    /// Adds the subject edge of a manifest, if it has a subject.
+    pub(super) fn add_subject_edge(
+        &mut self,
+        repository: u64,
+        source: &Digest,
+        links: &Links,
+    ) -> Result<(), StorageError> {
+        let artifact_type = links.artifact_type.clone();
+        match subject_edge(repository, source, links) {
+            Some(key) => self.put(Table::Edges, &key, &EdgeRecord { artifact_type }),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the subject edge of a manifest: its other edges go on keeping.
+    pub(super) fn remove_subject_edge(
+        &mut self,
+        repository: u64,
+        source: &Digest,
+        links: &Links,
+    ) -> Result<(), StorageError> {
+        match subject_edge(repository, source, links) {
+            Some(key) => self.remove(Table::Edges, &key),
+            None => Ok(()),
+        }
     }
 
     /// Removes the edges of a manifest.
@@ -442,6 +471,12 @@ fn add(total: &mut u64, by: u64) {
 
 fn take(total: &mut u64, by: u64) {
     *total = total.saturating_sub(by);
+}
+
+/// The key of a manifest's edge to its subject.
+fn subject_edge(repository: u64, source: &Digest, links: &Links) -> Option<Vec<u8>> {
+    let subject = links.subject.as_ref()?;
+    Some(keys::edge(repository, subject, EdgeKind::Subject, source))
 }
 
 /// The edges of a manifest, each once.

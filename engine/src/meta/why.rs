@@ -119,12 +119,23 @@ fn holder(rows: &impl Rows, id: u64, digest: &Digest) -> Result<Holder, StorageE
         state,
         blob,
         manifest: manifest.map(|record| record.media_type),
+        deleted_until: deleted_until(rows, id, digest)?,
         edges_that_keep,
         edges: search.edges,
         more_edges: search.more_edges,
         tags: search.tags,
         more_tags: search.more_tags,
     })
+}
+
+/// Until when a manifest can be restored, if it was deleted.
+fn deleted_until(
+    rows: &impl Rows,
+    id: u64,
+    digest: &Digest,
+) -> Result<Option<EngineTime>, StorageError> {
+    let trash = lookup::trashed(rows, id, digest)?;
+    Ok(trash.map(|trash| trash.deletion.due))
 }
 
 fn candidate(
@@ -216,6 +227,7 @@ impl<'r, R: Rows> Search<'r, R> {
                 reason,
                 source,
                 source_is_visible: lookup::manifest(rows, id, &source)?.is_some(),
+                source_deleted_until: deleted_until(rows, id, &source)?,
                 is_damaged: payload.is_err(),
             });
             Ok(Scan::Next)

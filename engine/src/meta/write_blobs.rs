@@ -28,6 +28,8 @@ pub(super) struct MountBlob {
 pub(super) struct DeleteBlob {
     pub(super) repository: RepositoryName,
     pub(super) digest: Digest,
+    /// Only if no manifest of the repository links it.
+    pub(super) refuse_referenced: bool,
 }
 
 /// Extends the time a blob without links stays: a client is about to be told that it exists.
@@ -165,11 +167,28 @@ impl Request for DeleteBlob {
         _placed: Option<Location>,
     ) -> Result<(), BlobError> {
         let found = lookup::blob_link(transaction, &self.repository, &self.digest)?;
+        let Self {
+            repository: name,
+            digest,
+            refuse_referenced,
+        } = self;
         let Some((repository, link)) = found else {
-            let Self { repository, digest } = self;
+            let repository = name;
             return Err(BlobError::Unknown { digest, repository });
         };
-        transaction.unlink_blob(repository, &self.digest, &link)?;
+        let by = if refuse_referenced {
+            lookup::linking_manifest(transaction, repository, &digest)?
+        } else {
+            None
+        };
+        if let Some(by) = by {
+            return Err(BlobError::Referenced {
+                digest,
+                repository: name,
+                by,
+            });
+        }
+        transaction.unlink_blob(repository, &digest, &link)?;
         Ok(())
     }
 }

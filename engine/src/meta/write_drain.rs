@@ -1,23 +1,26 @@
 //! The draining of rows that are invisible already: tags of deleted manifests, and everything of
-//! deleted repositories.
+//! repositories that cannot be restored any more.
 //!
 //! A drain goes through its rows in bounded steps, from a [`Mark`] to the next; after each the
 //! invariants of `transaction` hold. A damaged row is left and the step goes on behind it; the drain's
-//! own row then stays too, so that a later run finds out whether the row was repaired. What such a row may refer to is not protected: it lies in a
-//! repository that was deleted by order, edges never lead out of a repository, and the blobs' links
-//! go by their own rows.
+//! own row then stays too, so that a later run finds out whether the row was repaired. What such a
+//! row may refer to is not protected: it lies in a repository that was deleted by order, edges never
+//! lead out of a repository, and the blobs' links go by their own rows.
 
 use super::codec::Record as _;
 use super::commit::Request;
 use super::garbage::{self, DamagedRow};
 use super::keys;
-use super::records::{Drain, LinkRecord, TagRecord};
+use super::lookup;
+use super::records::{LinkRecord, TagRecord};
 use super::requests::Location;
 use super::rows::{Rows, Scan};
 use super::tables::Table;
 use super::transaction::Transaction;
+use super::trash::{Drain, TrashRecord};
 use super::write_collect::{BATCH, Collected};
-use super::write_manifests::{remove_manifest, remove_tag};
+use super::write_manifests::remove_manifest;
+use super::write_tags::{hide_tag, remove_tag, to_hide};
 use crate::digest::Digest;
 use crate::fault::StorageError;
 use crate::name::Tag;
@@ -29,6 +32,9 @@ pub(super) struct DrainRows {
     pub(super) key: Vec<u8>,
     pub(super) from: Mark,
 }
+
+/// A tag, and its row in `Tags` if that still names the manifest at hand.
+type LinkedTag = (Tag, Option<TagRecord>);
 
 /// How far a drain is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +55,13 @@ pub(crate) struct Drained {
 }
 
 /// The tables of a repository, in the order in which they are drained.
-const STAGES: [Table; 4] = [
+const STAGES: [Table; 6] = [
     Table::Manifests,
+    Table::Trash,
     Table::BlobLinks,
     Table::Tags,
     Table::LinkTags,
+    Table::TagHistory,
 ];
 
 impl Mark {
@@ -87,12 +95,53 @@ impl Request for DrainRows {
             Some(Drain::Tags { repository, link }) => {
                 drain_tags(transaction, &self, (repository, link))
             }
+            Some(Drain::HideTags {
+                repository,
+                digest,
+                link,
+            }) => {
+                let manifest = lookup::manifest(transaction, repository, &digest)?;
+                if manifest.is_some_and(|manifest| manifest.link == link) {
+                    // Restored since: they are its tags again.
+                    transaction.remove(Table::Drains, &self.key)?;
+                    return Ok(Drained::nothing());
+                }
+                hide_tags(transaction, &self, (repository, link))
+            }
             Some(Drain::Repository(id)) => drain_repository(transaction, &self, id),
         }
     }
 }
 
-/// Removes some tags of a manifest that was deleted.
+/// Hides some tags of a manifest that was deleted and can be restored; its names stay in `LinkTags`.
+fn hide_tags(
+    transaction: &mut Transaction<'_>,
+    step: &DrainRows,
+    (repository, link): (u64, u64),
+) -> Result<Drained, StorageError> {
+    let prefix = keys::tags_of_link(repository, link);
+    let rest = rest(transaction, Table::LinkTags, &prefix, (&step.from, BATCH))?;
+    let mut drained = Drained::nothing();
+    drained.damaged = rest.damaged;
+    for key in &rest.keys {
+        let tag = tag_of_link(transaction, (repository, link), key)?;
+        if let Some((tag, Some(record))) = drained.sound(tag) {
+            hide_tag(transaction, repository, &tag, &record)?;
+        }
+    }
+    if rest.more {
+        drained.next = Some(Mark {
+            stage: 0,
+            after: rest.keys.last().cloned(),
+        });
+    } else {
+        // What could not be read is invisible all the same, and goes when the trash does.
+        transaction.remove(Table::Drains, &step.key)?;
+    }
+    Ok(drained)
+}
+
+/// Removes some tags of a manifest that is gone for good.
 fn drain_tags(
     transaction: &mut Transaction<'_>,
     step: &DrainRows,
@@ -102,20 +151,18 @@ fn drain_tags(
     let rest = rest(transaction, Table::LinkTags, &prefix, (&step.from, BATCH))?;
     let mut drained = Drained::nothing();
     drained.damaged = rest.damaged;
-    let last = rest.keys.last().cloned();
-    for key in rest.keys {
-        let text = key.get(prefix.len()..).unwrap_or_default();
-        match keys::last_text::<Tag>(Table::LinkTags, text) {
-            Ok(tag) => remove_tag(transaction, repository, &tag, link)?,
-            Err(damage) => drained
-                .damaged
-                .push(DamagedRow::new(Table::LinkTags, &key, &damage)),
+    for key in &rest.keys {
+        let tag = tag_of_link(transaction, (repository, link), key)?;
+        match drained.sound(tag) {
+            None => {}
+            Some((tag, Some(record))) => hide_tag(transaction, repository, &tag, &record)?,
+            Some((_, None)) => transaction.remove(Table::LinkTags, key)?,
         }
     }
     if rest.more {
         drained.next = Some(Mark {
             stage: 0,
-            after: last,
+            after: rest.keys.last().cloned(),
         });
     } else if !has_rows(transaction, Table::LinkTags, &prefix)? {
         transaction.remove(Table::Drains, &step.key)?;
@@ -142,7 +189,7 @@ fn drain_repository(
         return Ok(drained);
     };
     // A manifest has many edges: few of them make a batch.
-    let limit = if table == Table::Manifests {
+    let limit = if matches!(table, Table::Manifests | Table::Trash) {
         BATCH / 16
     } else {
         BATCH
@@ -174,11 +221,18 @@ fn drain_row(
 ) -> Result<Result<(), DamagedRow>, StorageError> {
     match table {
         Table::Tags => return drain_tag(transaction, (id, key)),
-        Table::LinkTags => return transaction.remove(table, key).map(Ok),
+        Table::LinkTags | Table::TagHistory => return transaction.remove(table, key).map(Ok),
         _ => {}
     }
     match readable(transaction, table, (id, key)) {
-        Ok((digest, None)) => remove_manifest(transaction, id, &digest)?,
+        Ok((digest, None)) => {
+            if table == Table::Trash {
+                let trash: TrashRecord = transaction.needed(table, key, "its key")?;
+                transaction.dequeue_trash(&trash.deletion)?;
+                transaction.remove(table, key)?;
+            }
+            remove_manifest(transaction, id, &digest)?;
+        }
         Ok((digest, Some(link))) => {
             let bytes = transaction.unlink_blob(id, &digest, &link)?;
             collected.count(bytes);
@@ -189,6 +243,26 @@ fn drain_row(
         Err(error) => return Err(error),
     }
     Ok(Ok(()))
+}
+
+/// A tag of a manifest that is out of sight, from its row in `LinkTags`; with its own row if that
+/// still names this manifest. Reads all that hiding it will read.
+fn tag_of_link(
+    rows: &Transaction<'_>,
+    (repository, link): (u64, u64),
+    key: &[u8],
+) -> Result<Result<LinkedTag, DamagedRow>, StorageError> {
+    let text = key.get(keys::tags_of_link(repository, link).len()..);
+    let tag = keys::last_text::<Tag>(Table::LinkTags, text.unwrap_or_default())
+        .map_err(StorageError::from)
+        .and_then(|tag| Ok((to_hide(rows, repository, &tag, link)?, tag)));
+    match tag {
+        Ok((record, tag)) => Ok(Ok((tag, record))),
+        Err(StorageError::Corrupt(damage)) => {
+            Ok(Err(DamagedRow::new(Table::LinkTags, key, &damage)))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes both rows of a tag, so that no commit has one without the other.
@@ -212,7 +286,7 @@ pub(super) fn readable(
 ) -> Result<(Digest, Option<LinkRecord>), StorageError> {
     let (_, rest) = keys::split_number(table, key)?;
     let digest = keys::last_digest(table, rest)?;
-    if table == Table::Manifests {
+    if matches!(table, Table::Manifests | Table::Trash) {
         garbage::check_remove_manifest(rows, id, &digest)?;
         return Ok((digest, None));
     }
@@ -253,6 +327,7 @@ fn well_formed(table: Table, payload: &[u8]) -> Result<(), crate::fault::Corrupt
     match table {
         Table::BlobLinks => LinkRecord::from_payload(table, payload).map(drop),
         Table::Tags => TagRecord::from_payload(table, payload).map(drop),
+        Table::Trash => TrashRecord::from_payload(table, payload).map(drop),
         _ => Ok(()),
     }
 }
@@ -275,5 +350,10 @@ impl Drained {
             damaged: Vec::new(),
             next: None,
         }
+    }
+
+    /// What could be read; what could not is set aside.
+    fn sound<T>(&mut self, read: Result<T, DamagedRow>) -> Option<T> {
+        read.map_err(|damage| self.damaged.push(damage)).ok()
     }
 }

@@ -1,18 +1,23 @@
 //! Transactions on manifests and tags: put, delete, delete tag.
 
 use super::commit::Request;
+use super::garbage;
 use super::keys;
 use super::lookup;
-use super::records::{Drain, ManifestRecord, TagRecord};
+use super::records::ManifestRecord;
 use super::requests::Location;
 use super::rows::Rows;
 use super::tables::Table;
 use super::transaction::Transaction;
+use super::write_tags::{Target, check_tag, delete_tag, set_tag};
+use super::write_trash;
 use crate::descriptor::Links;
 use crate::digest::Digest;
 use crate::fault::StorageError;
 use crate::name::{Reference, RepositoryName, Tag};
-use crate::repository::{ManifestError, Missing, PutManifest, StoredManifest, TagCondition};
+use crate::repository::{
+    ManifestError, Missing, PutManifest, StoredManifest, TagCondition, TagEvent,
+};
 
 /// Stores a manifest whose digest was verified.
 #[derive(Debug, Clone)]
@@ -22,7 +27,7 @@ pub(super) struct StoreManifest {
     pub(super) put: PutManifest,
 }
 
-/// Deletes a manifest with its tags and edges.
+/// Deletes a manifest with its tags; it can be restored for the undo period.
 #[derive(Debug, Clone)]
 pub(super) struct DeleteManifest {
     pub(super) repository: RepositoryName,
@@ -54,20 +59,30 @@ impl Request for StoreManifest {
         let existing = lookup::repository(transaction, &self.repository)?;
         self.check_links(transaction, existing)?;
         self.check_tags(transaction, existing)?;
+        if let Some(repository) = existing {
+            self.check_rows(transaction, repository)?;
+        }
         let repository = transaction.repository(&self.repository)?;
         let key = keys::in_repository(repository, &self.digest);
         let stored = transaction.record::<ManifestRecord>(Table::Manifests, &key)?;
         let created = stored.is_none();
-        let link = match stored {
+        let manifest = match stored {
             Some(record) if record.media_type == self.put.media_type => {
                 self.heal(transaction)?;
-                record.link
+                let since = transaction.now.time;
+                let record = ManifestRecord { since, ..record };
+                transaction.put(Table::Manifests, &key, &record)?;
+                record
             }
             Some(record) => self.change_media_type(transaction, repository, &record)?,
             None => self.create(transaction, repository)?,
         };
+        let target = Target {
+            digest: self.digest,
+            manifest: &manifest,
+        };
         for tag in &self.put.tags {
-            set_tag(transaction, repository, tag, (self.digest, link))?;
+            set_tag(transaction, repository, tag, &target, TagEvent::Set)?;
         }
         Ok(StoredManifest {
             digest: self.digest,
@@ -85,17 +100,13 @@ impl StoreManifest {
     ) -> Result<(), ManifestError> {
         let links = &self.put.links;
         if self.put.missing_blobs == Missing::Refuse {
-            let blobs = links.config.iter().chain(&links.layers);
-            let missing = absent(blobs, |digest| match repository {
-                Some(id) => lookup::has_blob(rows, id, digest),
-                None => Ok(false),
-            })?;
+            let missing = lookup::missing_blobs(rows, repository, links)?;
             if !missing.is_empty() {
                 return Err(ManifestError::MissingBlobs(missing));
             }
         }
         if self.put.missing_children == Missing::Refuse {
-            let missing = absent(links.manifests.iter(), |digest| match repository {
+            let missing = lookup::absent(links.manifests.iter(), |digest| match repository {
                 Some(id) => Ok(lookup::manifest(rows, id, digest)?.is_some()
                     || lookup::has_blob(rows, id, digest)?),
                 None => Ok(false),
@@ -131,6 +142,21 @@ impl StoreManifest {
         Ok(())
     }
 
+    /// Reads what the removal of what it replaces will read.
+    fn check_rows(&self, rows: &Transaction<'_>, repository: u64) -> Result<(), StorageError> {
+        let key = keys::in_repository(repository, &self.digest);
+        let stored = rows.record::<ManifestRecord>(Table::Manifests, &key)?;
+        let is_replaced = match &stored {
+            Some(record) => record.media_type != self.put.media_type,
+            None => lookup::trashed(rows, repository, &self.digest)?.is_some(),
+        };
+        if is_replaced {
+            garbage::check_remove_manifest(rows, repository, &self.digest)?;
+        }
+        let mut tags = self.put.tags.iter();
+        tags.try_for_each(|tag| check_tag(rows, repository, tag))
+    }
+
     /// Writes the bytes again if they cannot be read.
     fn heal(&self, transaction: &mut Transaction<'_>) -> Result<(), StorageError> {
         let key = self.digest.to_key();
@@ -147,14 +173,15 @@ impl StoreManifest {
         &self,
         transaction: &mut Transaction<'_>,
         repository: u64,
-    ) -> Result<u64, StorageError> {
+    ) -> Result<ManifestRecord, StorageError> {
+        write_trash::supersede(transaction, repository, &self.digest)?;
         let link = transaction.next();
         let pushed = transaction.now.wall;
-        self.write_record(transaction, repository, link, pushed)?;
+        let record = self.write_record(transaction, repository, link, pushed)?;
         let holder = keys::holder(&self.digest, repository);
         transaction.put(Table::ManifestHolders, &holder, &())?;
         transaction.put_payload(Table::Contents, &self.digest.to_key(), &self.put.content)?;
-        Ok(link)
+        Ok(record)
     }
 
     /// The same bytes under another media type may be read as other links.
@@ -163,12 +190,11 @@ impl StoreManifest {
         transaction: &mut Transaction<'_>,
         repository: u64,
         record: &ManifestRecord,
-    ) -> Result<u64, StorageError> {
+    ) -> Result<ManifestRecord, StorageError> {
         let key = keys::in_repository(repository, &self.digest);
         let links: Links = transaction.needed(Table::ManifestLinks, &key, "a manifest")?;
         transaction.remove_edges(repository, &self.digest, &links)?;
-        self.write_record(transaction, repository, record.link, record.pushed)?;
-        Ok(record.link)
+        self.write_record(transaction, repository, record.link, record.pushed)
     }
 
     fn write_record(
@@ -177,7 +203,7 @@ impl StoreManifest {
         repository: u64,
         link: u64,
         pushed: u64,
-    ) -> Result<(), StorageError> {
+    ) -> Result<ManifestRecord, StorageError> {
         let key = keys::in_repository(repository, &self.digest);
         let media_type = self.put.media_type.clone();
         let size = self.put.content.len() as u64;
@@ -186,10 +212,12 @@ impl StoreManifest {
             media_type,
             size,
             pushed,
+            since: transaction.now.time,
         };
         transaction.put(Table::Manifests, &key, &record)?;
         transaction.put(Table::ManifestLinks, &key, &self.put.links)?;
-        transaction.add_edges(repository, &self.digest, &self.put.links)
+        transaction.add_edges(repository, &self.digest, &self.put.links)?;
+        Ok(record)
     }
 }
 
@@ -214,14 +242,7 @@ impl Request for DeleteManifest {
                 repository: self.repository,
             });
         };
-        remove_manifest(transaction, repository, &self.digest)?;
-        transaction.enqueue(
-            Table::Drains,
-            &Drain::Tags {
-                repository,
-                link: record.link,
-            },
-        )?;
+        write_trash::delete_manifest(transaction, repository, &self.digest, record)?;
         Ok(())
     }
 }
@@ -237,17 +258,18 @@ impl Request for DeleteTag {
         _placed: Option<Location>,
     ) -> Result<(), ManifestError> {
         let found = match lookup::repository(transaction, &self.repository)? {
-            Some(id) => lookup::tag(transaction, id, &self.tag)?.map(|(record, _)| (id, record)),
+            Some(id) => lookup::tag(transaction, id, &self.tag)?.map(|found| (id, found)),
             None => None,
         };
-        let Some((repository, record)) = found else {
+        let Some((repository, (record, manifest))) = found else {
             let reference = Reference::Tag(self.tag);
             return Err(ManifestError::Unknown {
                 reference,
                 repository: self.repository,
             });
         };
-        remove_tag(transaction, repository, &self.tag, record.link)?;
+        check_tag(transaction, repository, &self.tag)?;
+        delete_tag(transaction, repository, &self.tag, (&record, &manifest))?;
         Ok(())
     }
 }
@@ -263,59 +285,11 @@ pub(super) fn remove_manifest(
     let links: Links = transaction.needed(Table::ManifestLinks, &key, "a manifest")?;
     transaction.remove_edges(repository, digest, &links)?;
     transaction.remove(Table::Manifests, &key)?;
+    transaction.remove(Table::Pulls, &key)?;
     transaction.remove(Table::ManifestLinks, &key)?;
     transaction.remove(Table::ManifestHolders, &keys::holder(digest, repository))?;
     if !transaction.any(Table::ManifestHolders, &digest.to_key())? {
         transaction.remove(Table::Contents, &digest.to_key())?;
     }
     Ok(())
-}
-
-/// Removes both rows of a tag.
-pub(super) fn remove_tag(
-    transaction: &mut Transaction<'_>,
-    repository: u64,
-    tag: &Tag,
-    link: u64,
-) -> Result<(), StorageError> {
-    transaction.remove(Table::Tags, &keys::tag(repository, tag.as_str()))?;
-    transaction.remove(Table::LinkTags, &keys::link_tag(repository, link, tag))
-}
-
-fn set_tag(
-    transaction: &mut Transaction<'_>,
-    repository: u64,
-    tag: &Tag,
-    (digest, link): (Digest, u64),
-) -> Result<(), StorageError> {
-    let key = keys::tag(repository, tag.as_str());
-    if let Some(old) = transaction.record::<TagRecord>(Table::Tags, &key)? {
-        transaction.remove(Table::LinkTags, &keys::link_tag(repository, old.link, tag))?;
-    }
-    let updated = transaction.now.wall;
-    transaction.put(
-        Table::Tags,
-        &key,
-        &TagRecord {
-            digest,
-            link,
-            updated,
-        },
-    )?;
-    transaction.put(Table::LinkTags, &keys::link_tag(repository, link, tag), &())
-}
-
-/// Those of `digests` that are not present, each once, in their order.
-fn absent<'d>(
-    digests: impl Iterator<Item = &'d Digest>,
-    mut is_present: impl FnMut(&Digest) -> Result<bool, StorageError>,
-) -> Result<Vec<Digest>, StorageError> {
-    let mut seen = std::collections::HashSet::new();
-    let mut missing = Vec::new();
-    for digest in digests {
-        if seen.insert(*digest) && !is_present(digest)? {
-            missing.push(*digest);
-        }
-    }
-    Ok(missing)
 }

@@ -1,13 +1,13 @@
 //! Transactions on whole repositories: create, delete.
 
 use super::commit::Request;
-use super::keys;
 use super::lookup;
-use super::records::{Drain, NameRecord, RepositoryRecord};
+use super::records::NameRecord;
 use super::requests::Location;
 use super::rows::Rows;
 use super::tables::Table;
 use super::transaction::Transaction;
+use super::write_trash;
 use crate::fault::StorageError;
 use crate::name::RepositoryName;
 use crate::repository::RepositoryError;
@@ -16,7 +16,7 @@ use crate::repository::RepositoryError;
 #[derive(Debug, Clone)]
 pub(super) struct CreateRepository(pub(super) RepositoryName);
 
-/// Deletes a repository with everything in it.
+/// Deletes a repository with everything in it; it can be restored for the undo period.
 #[derive(Debug, Clone)]
 pub(super) struct DeleteRepository(pub(super) RepositoryName);
 
@@ -62,16 +62,10 @@ impl Request for DeleteRepository {
             Some(record) => lookup::exists(transaction, record)?,
             None => false,
         };
-        let Some(NameRecord { id, .. }) = record.filter(|_| exists) else {
+        let Some(record) = record.filter(|_| exists) else {
             return Err(RepositoryError::Unknown(self.0));
         };
-        transaction.remove(Table::RepositoryNames, key)?;
-        let deleted = RepositoryRecord {
-            name: self.0,
-            live: false,
-        };
-        transaction.put(Table::Repositories, &keys::number(id), &deleted)?;
-        transaction.enqueue(Table::Drains, &Drain::Repository(id))?;
+        write_trash::delete_repository(transaction, self.0, &record)?;
         Ok(())
     }
 }

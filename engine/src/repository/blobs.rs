@@ -32,6 +32,16 @@ pub enum BlobError {
         /// The repository it was asked of.
         repository: RepositoryName,
     },
+    /// It is not deleted because a manifest here links it (`Options::refuse_referenced`).
+    #[error("blob {digest} of repository {repository} is linked by manifest {by}")]
+    Referenced {
+        /// The blob asked for.
+        digest: Digest,
+        /// The repository it was asked of.
+        repository: RepositoryName,
+        /// One of the manifests that link it.
+        by: Digest,
+    },
     /// The machine failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -92,7 +102,7 @@ impl Repository {
 
     /// Takes a blob out of this repository. On return, durably, it is not visible here; other
     /// repositories keep it, and its space comes back when none holds it. Links from manifests
-    /// stay: pushing the blob again heals them.
+    /// stay: pushing the blob again heals them. A lease does not hold it.
     ///
     /// # Errors
     /// [`BlobError`].

@@ -205,8 +205,9 @@ impl Repository {
         found.ok_or_else(|| self.unknown_manifest(reference))
     }
 
-    /// Deletes a manifest with all its tags and links. On return, durably, none of them is visible.
-    /// Blobs that lose their last link go after the grace period.
+    /// Deletes a manifest with all its tags. On return, durably, none of them is visible. It can be
+    /// restored for `Options::undo`; its links go then, and the blobs that lose their last link
+    /// after the grace period.
     ///
     /// # Errors
     /// [`ManifestError::Unknown`], [`ManifestError::Storage`].
@@ -215,6 +216,19 @@ impl Repository {
     /// A cancelled call may have happened or not.
     pub async fn delete_manifest(&self, digest: &Digest) -> Result<(), ManifestError> {
         self.engine.meta.delete_manifest(self.name(), digest).await
+    }
+
+    /// Notes that a manifest was pulled or told of, for policies that keep what is used. Cheap: it
+    /// does nothing unless a policy asks for it, writes at most once an hour and manifest, and does
+    /// not wait for the write. A crash may forget the last hour.
+    ///
+    /// # Errors
+    /// [`StorageError`]: the metadata could not be read.
+    pub fn note_pull(&self, digest: &Digest) -> Result<(), StorageError> {
+        if !self.engine.policies.need_pulls() {
+            return Ok(());
+        }
+        self.engine.meta.note_pull(self.name(), digest)
     }
 
     fn unknown_manifest(&self, reference: &Reference) -> ManifestError {

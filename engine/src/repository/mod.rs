@@ -4,12 +4,13 @@
 //! nobody access to it in another repository. A repository exists as long as it holds something or
 //! was created; pushing into one that does not exist makes it.
 //!
-//! One file per kind of request: blobs here, `manifests`, `tags`, `referrers`.
+//! One file per kind of request: blobs here, `manifests`, `tags`, `referrers`, `undo`.
 
 mod blobs;
 mod manifests;
 mod referrers;
 mod tags;
+mod undo;
 
 pub use blobs::{BlobError, BlobStat};
 pub use manifests::{
@@ -17,6 +18,7 @@ pub use manifests::{
     TagCondition,
 };
 pub use referrers::{Referrer, ReferrersQuery};
+pub use undo::{DeletedManifest, RestoreError, RestoredManifest, TagChange, TagEvent};
 
 use crate::engine::Inner;
 use crate::fault::StorageError;
@@ -76,8 +78,9 @@ impl Repository {
         self.engine.meta.create_repository(&self.name).await
     }
 
-    /// Deletes it with everything in it. On return, durably, nothing of it is visible; its rows and
-    /// its blobs that no other repository holds go in the background.
+    /// Deletes it with everything in it. On return, durably, nothing of it is visible; it can be
+    /// restored as a whole for `Options::undo` (`Engine::restore_repository`), then its rows and its
+    /// blobs that no other repository holds go in the background.
     ///
     /// # Errors
     /// [`RepositoryError`].

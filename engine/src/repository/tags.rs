@@ -19,7 +19,7 @@ impl Repository {
         tags.ok_or_else(|| RepositoryError::Unknown(self.name().clone()))
     }
 
-    /// Deletes a tag; the manifest it names stays. Durable on return.
+    /// Deletes a tag; the manifest it names stays. Durable on return. It can be restored.
     ///
     /// # Errors
     /// [`ManifestError::Unknown`], [`ManifestError::Storage`].

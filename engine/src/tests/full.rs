@@ -198,7 +198,10 @@ async fn go_on(world: &World, engine: &Engine, told: &Told) {
 async fn a_disk_full_of_metadata_takes_every_deletion_and_then_pushes_again() {
     let world = World::new(Durability::Durable);
     world.disk.set_capacity(Some(12 * 1024 * 1024));
-    let engine = world.open().await;
+    let mut options = world.options();
+    // What is deleted could be restored, if the disk were not full.
+    options.undo = Duration::from_hours(24);
+    let engine = Engine::open(options).await.unwrap();
     let mut digests = Vec::new();
     for index in 0.. {
         let mut put = manifest(&format!("t{index}"), &[]);

@@ -59,6 +59,7 @@ impl World {
             durability: self.durability,
             grace: GRACE,
             lease: Duration::from_secs(1),
+            undo: Duration::ZERO,
             reserve: 2 * 1024 * 1024,
             collect_interval: Duration::from_hours(1),
             ..Options::new("/store")

@@ -56,7 +56,7 @@ pub(crate) async fn put(repository: &Repository, links: Links, tags: &[&str]) ->
 fn with_grace(grace: Option<Duration>) -> CollectOptions {
     CollectOptions {
         grace,
-        dry_run: false,
+        ..CollectOptions::default()
     }
 }
 

@@ -14,7 +14,11 @@ mod blobs; // push, read, delete, mount; sizes around every boundary
 mod collection; // space comes back on the disk
 mod collector; // plan, pause, budget, progress
 mod kill; // a process killed in the middle of an upload
+mod leases; // grace, leases, and deleting a blob in spite of them
 mod model; // random operations against a reference model
+mod policies; // what goes by itself, and what does not
 mod questions; // why and usage
 mod races; // pushes and deletions against a collector that takes all it may
+mod undo; // restoring what was deleted, and the history of tags
+
 mod support; // opening stores, moving clocks

@@ -202,3 +202,29 @@ async fn usage_tells_own_shared_and_garbage_bytes() {
     );
     assert_eq!(engine.audit().await.unwrap(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn why_says_until_when_a_deleted_manifest_keeps_its_blobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let hands = Arc::new(Hands::default());
+    let mut options = strict(folder.path(), &hands);
+    options.undo = Duration::from_secs(1000);
+    let engine = Engine::open(options).await.unwrap();
+    let layer = push(&engine, "a", 1).await;
+    let links = Links {
+        layers: vec![layer],
+        ..Links::default()
+    };
+    let repository = engine.repository(&"a".parse().unwrap());
+    let image = put(&repository, links, &["t"]).await;
+    repository.delete_manifest(&image).await.unwrap();
+    let why = engine.why(&layer, first()).await.unwrap().unwrap();
+    let until = Some(hands_time(&why, Duration::from_secs(1000)));
+    let edge = &why.holders[0].edges[0];
+    assert_eq!((edge.source_is_visible, edge.source), (false, image));
+    assert_eq!(edge.source_deleted_until, until);
+    let why = engine.why(&image, first()).await.unwrap().unwrap();
+    assert_eq!(why.holders[0].deleted_until, until);
+    assert!(why.holders[0].manifest.is_none());
+    engine.close().await.unwrap();
+}

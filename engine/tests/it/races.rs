@@ -74,7 +74,7 @@ impl Arena {
             for _ in 0..3 {
                 let options = CollectOptions {
                     grace: Some(Duration::ZERO),
-                    dry_run: false,
+                    ..CollectOptions::default()
                 };
                 let report = collector.run(options).await.unwrap();
                 assert_eq!((report.damaged, report.failed), (0, 0));

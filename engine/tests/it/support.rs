@@ -2,6 +2,9 @@
 
 use bytes::Bytes;
 use floundr_engine::clock::Clock;
+use floundr_engine::descriptor::Links;
+use floundr_engine::digest::Algorithm;
+use floundr_engine::repository::{Missing, Naming, PutManifest, TagCondition};
 use floundr_engine::{Engine, Options};
 use std::path::Path;
 use std::sync::Arc;
@@ -32,12 +35,13 @@ impl Clock for Hands {
 /// The grace and the lease of every store here.
 pub(crate) const GRACE: Duration = Duration::from_secs(100);
 
-/// Options whose time stands still until the hands are moved.
+/// Options whose time stands still until the hands are moved. What is deleted is gone at once.
 pub(crate) fn options(root: &Path, hands: &Arc<Hands>) -> Options {
     let mut options = Options::new(root);
     options.clock = Arc::clone(hands) as Arc<dyn Clock>;
     options.grace = GRACE;
     options.lease = GRACE;
+    options.undo = Duration::ZERO;
     options
 }
 
@@ -58,6 +62,20 @@ pub(crate) fn content(len: usize, seed: u64) -> Bytes {
     }
     content.truncate(len);
     content.into()
+}
+
+/// A manifest of this content, which may link what is not there.
+pub(crate) fn manifest(text: &str, tags: &[&str], links: Links) -> PutManifest {
+    PutManifest {
+        content: text.to_owned().into(),
+        media_type: "application/x".parse().unwrap(),
+        links,
+        naming: Naming::Computed(Algorithm::Sha256),
+        tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
+        condition: TagCondition::Always,
+        missing_blobs: Missing::Accept,
+        missing_children: Missing::Accept,
+    }
 }
 
 /// Bytes on the disk under a folder, holes not counted.

@@ -80,6 +80,12 @@ impl From<BlobError> for ApiError {
                 let detail = json!({ "digest": digest.to_string() });
                 Self::from_error(ErrorCode::BlobUnknown, error).with_detail(detail)
             }
+            BlobError::Referenced { digest, by, .. } => {
+                let detail = json!({ "digest": digest.to_string(), "manifest": by.to_string() });
+                Self::from_error(ErrorCode::MethodNotAllowed, error)
+                    .with_header(header::ALLOW, HeaderValue::from_static("GET, HEAD"))
+                    .with_detail(detail)
+            }
             BlobError::Storage(error) => error.into(),
         }
     }
@@ -257,6 +263,13 @@ mod tests {
             repository: repository(),
         };
         check(blob, ErrorCode::BlobUnknown, "not in repository a/b");
+        let blob = BlobError::Referenced {
+            digest: digest(),
+            repository: repository(),
+            by: Digest::of(Algorithm::Sha256, b"x"),
+        };
+        let named = "is linked by manifest sha256:2d";
+        check(blob, ErrorCode::MethodNotAllowed, named);
         let reference = "latest".parse().expect("a tag");
         let manifest = ManifestError::Unknown {
             reference,

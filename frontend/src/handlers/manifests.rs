@@ -16,7 +16,7 @@ use crate::request::{self, Incoming};
 use crate::response::{self, Entity};
 use bytes::Bytes;
 use floundr_engine::Repository;
-use floundr_engine::digest::Algorithm;
+use floundr_engine::digest::{Algorithm, Digest};
 use floundr_engine::name::{Reference, Tag};
 use floundr_engine::repository::{Missing, Naming, PutManifest};
 use http::request::Parts;
@@ -40,6 +40,7 @@ pub(super) async fn get(
     parts: &Parts,
 ) -> Result<Response<Body>, ApiError> {
     let manifest = repository.manifest(reference).await?;
+    note_pull(repository, &manifest.digest);
     let size = manifest.content.len() as u64;
     let entity = Entity {
         digest: manifest.digest,
@@ -70,6 +71,7 @@ pub(super) async fn head(
     parts: &Parts,
 ) -> Result<Response<Body>, ApiError> {
     let stat = repository.stat_manifest(reference).await?;
+    note_pull(repository, &stat.digest);
     let entity = Entity {
         digest: stat.digest,
         size: stat.size,
@@ -79,6 +81,14 @@ pub(super) async fn head(
         return Ok(entity.not_modified());
     }
     Ok(entity.head())
+}
+
+/// For policies that keep what is used. `HEAD` counts: a client that has the image asks no more.
+fn note_pull(repository: &Repository, digest: &Digest) {
+    if let Err(error) = repository.note_pull(digest) {
+        // The answer is right all the same.
+        tracing::warn!(%digest, %error, "that a manifest was pulled could not be noted");
+    }
 }
 
 /// `PUT`: stores it and sets its tags, if the conditions on the tags hold.

@@ -165,7 +165,9 @@ async fn try_mount(
         match repository.mount(&mount.digest, source).await {
             Ok(_) => return Ok(true),
             Err(BlobError::Unknown { .. }) => {}
-            Err(BlobError::Storage(error)) => return Err(error.into()),
+            Err(error @ (BlobError::Referenced { .. } | BlobError::Storage(_))) => {
+                return Err(error.into());
+            }
         }
     }
     Ok(false)

@@ -1,9 +1,10 @@
 //! Blobs as a client sees them: pull, ranges, conditions, delete.
 
 use super::registry::{TestRegistry, sha256, sha512};
-use floundr_engine::disk::Fault;
+use floundr_engine::disk::{Fault, MemoryDisk};
 use floundr_engine::{Engine, Options};
 use floundr_frontend::{Config, Context, Registry};
+use serde_json::json;
 use std::sync::Arc;
 
 const CONTENT: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -239,4 +240,28 @@ async fn reopen_without_cache(registry: &mut TestRegistry) {
     registry.engine = Engine::open(options).await.unwrap();
     let context = Context::new(registry.engine.clone(), Config::default());
     registry.registry = Registry::new(context);
+}
+
+#[tokio::test]
+async fn deleting_a_linked_blob_is_refused_with_405_where_the_store_says_so() {
+    let disk = MemoryDisk::new();
+    let registry = TestRegistry::start_on(&disk, |options| options.refuse_referenced = true).await;
+    let config = registry.push_blob("a/b", "{}").await;
+    let media_type = "application/vnd.oci.image.config.v1+json";
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": { "mediaType": media_type, "digest": config.to_string(), "size": 2 },
+        "layers": [],
+    });
+    let manifest = registry.push("a/b", "latest", &manifest).await;
+    let delete = format!("DELETE /v2/a/b/blobs/{config}");
+    let answer = registry.call(&delete, &[], "").await.expect(405);
+    let answer = answer.has("allow", "GET, HEAD");
+    let body = String::from_utf8(answer.body.to_vec()).unwrap();
+    assert!(body.contains("UNSUPPORTED"), "{body}");
+    assert!(body.contains(&manifest.to_string()), "{body}");
+    let delete_manifest = format!("DELETE /v2/a/b/manifests/{manifest}");
+    registry.call(&delete_manifest, &[], "").await.expect(202);
+    registry.call(&delete, &[], "").await.expect(202);
 }

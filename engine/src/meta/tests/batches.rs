@@ -10,6 +10,7 @@ use crate::meta::rows::{Rows as _, Snapshot};
 use crate::meta::staging::Unsynced;
 use crate::meta::tables::Table;
 use crate::meta::transaction::{Moment, Stay};
+use crate::meta::trash::Undo;
 use crate::meta::write_manifests::{DeleteManifest, StoreManifest};
 use crate::options::Durability;
 use std::path::Path;
@@ -19,10 +20,16 @@ const STAY: Stay = Stay {
     lease: GRACE,
 };
 
+const UNDO: Undo = Undo {
+    period: Duration::ZERO,
+    changes: 0,
+};
+
 const MOMENT: Moment = Moment {
     time: EngineTime(0),
     wall: 0,
     stay: STAY,
+    undo: UNDO,
 };
 
 fn store_on(disk: &MemoryDisk) -> Arc<LocalStore> {
@@ -42,6 +49,7 @@ fn writer_on(store: &Arc<LocalStore>) -> Writer {
         clock,
         durability: Durability::Durable,
         stay: STAY,
+        undo: UNDO,
         collector: Arc::new(Notify::new()),
         unsynced: Unsynced::default(),
     }

@@ -4,6 +4,7 @@
 mod batches;
 mod damage;
 mod listings;
+mod policies;
 
 use super::{Collected, CommitBlob, Mark, Metadata, NewContent, WriterParts};
 use crate::blob::LocalStore;
@@ -120,6 +121,7 @@ fn open(folder: &TempDir, hands: &Arc<Hands>) -> Metadata {
     options.clock = Arc::clone(hands) as Arc<dyn Clock>;
     options.grace = GRACE;
     options.lease = GRACE;
+    options.undo = Duration::ZERO;
     let layout = Layout::new(folder.path());
     let store = Arc::new(LocalStore::new(Arc::new(SystemDisk), layout.clone()));
     let parts = WriterParts {

@@ -1,18 +1,23 @@
 //! Random operations on a store and on a reference model of it: what is visible, what it holds and
 //! what was refused must be the same after each, and the audit must find nothing.
 //!
-//! The model is here; `subject` runs the same operations on a store and compares.
+//! The model is here, what it undoes in `undo`; `subject` runs the same operations on a store and
+//! compares.
 
 mod subject;
+mod undo;
 
 use crate::support::{GRACE, content};
 use bytes::Bytes;
 use floundr_engine::descriptor::Links;
 use floundr_engine::digest::{Algorithm, Digest};
+use floundr_engine::repository::TagEvent;
 use proptest::prelude::*;
+use proptest::strategy::Union;
 use proptest_state_machine::ReferenceStateMachine;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use undo::{Deleted, Event, Trashed};
 
 const REPOSITORIES: [&str; 3] = ["a", "a/b", "c"];
 const TAGS: [&str; 3] = ["latest", "v1", "v1.0"];
@@ -55,6 +60,17 @@ enum Operation {
     DeleteRepository {
         repository: usize,
     },
+    RestoreManifest {
+        repository: usize,
+        manifest: Shape,
+    },
+    RestoreTag {
+        repository: usize,
+        tag: usize,
+    },
+    RestoreRepository {
+        repository: usize,
+    },
     /// Starts an upload, or appends to one and brings it to rest.
     Append {
         repository: usize,
@@ -84,6 +100,8 @@ struct Shape {
 struct Model {
     now: Duration,
     repositories: BTreeMap<usize, Contents>,
+    /// The deleted ones of each name, the last one at the end.
+    deleted: BTreeMap<usize, Vec<Deleted>>,
     /// By repository: the bytes of its one upload at rest.
     uploads: BTreeMap<usize, usize>,
 }
@@ -94,6 +112,8 @@ struct Contents {
     blobs: BTreeMap<usize, Option<Duration>>,
     manifests: BTreeSet<Shape>,
     tags: BTreeMap<usize, Shape>,
+    trash: BTreeMap<Shape, Trashed>,
+    histories: BTreeMap<usize, Vec<Event>>,
 }
 
 /// What an operation is answered with.
@@ -102,6 +122,8 @@ enum Outcome {
     Done,
     Unknown,
     Missing,
+    /// What was there before cannot come back.
+    Gone,
 }
 
 fn blob_content(blob: usize) -> Bytes {
@@ -185,26 +207,28 @@ impl Model {
                 repository,
                 manifest,
             } => {
-                let Some(contents) = self.repositories.get_mut(repository) else {
-                    return Outcome::Unknown;
-                };
-                let deleted = contents.manifests.remove(manifest);
-                contents.tags.retain(|_, named| named != manifest);
-                contents.settle(due);
-                known(deleted)
+                let contents = self.repositories.get_mut(repository);
+                known(contents.is_some_and(|contents| contents.delete(manifest, self.now)))
             }
             Operation::DeleteTag { repository, tag } => {
                 let contents = self.repositories.get_mut(repository);
-                known(
-                    contents
-                        .and_then(|contents| contents.tags.remove(tag))
-                        .is_some(),
-                )
+                known(contents.is_some_and(|contents| contents.delete_tag(*tag, self.now)))
             }
-            Operation::DeleteRepository { repository } => {
-                let contents = self.repositories.remove(repository);
-                known(contents.is_some_and(|contents| contents.exists()))
+            Operation::DeleteRepository { repository } => self.delete_repository(*repository),
+            Operation::RestoreManifest {
+                repository,
+                manifest,
+            } => {
+                let contents = self.repositories.get_mut(repository);
+                known(contents.is_some_and(|contents| contents.restore(manifest, self.now)))
             }
+            Operation::RestoreTag { repository, tag } => {
+                let contents = self.repositories.get_mut(repository);
+                contents.map_or(Outcome::Unknown, |contents| {
+                    contents.restore_tag(*tag, self.now)
+                })
+            }
+            Operation::RestoreRepository { repository } => self.restore_repository(*repository),
             Operation::Append { repository, len } => {
                 *self.uploads.entry(*repository).or_default() += len;
                 Outcome::Done
@@ -221,11 +245,7 @@ impl Model {
             Operation::Cancel { repository } => known(self.uploads.remove(repository).is_some()),
             Operation::Pass { time } => {
                 self.now += *time;
-                for contents in self.repositories.values_mut() {
-                    contents
-                        .blobs
-                        .retain(|_, due| due.is_none_or(|due| due > self.now));
-                }
+                self.make_final();
                 Outcome::Done
             }
             Operation::Reopen => Outcome::Done,
@@ -260,9 +280,10 @@ impl Model {
         }
         let contents = self.repositories.entry(repository).or_default();
         contents.manifests.insert(manifest.clone());
-        contents
-            .tags
-            .extend(tags.iter().map(|&tag| (tag, manifest.clone())));
+        contents.trash.remove(manifest);
+        for &tag in tags {
+            contents.set_tag(tag, manifest, TagEvent::Set, self.now);
+        }
         for blob in &manifest.blobs {
             if let Some(due) = contents.blobs.get_mut(blob) {
                 *due = None;
@@ -280,6 +301,7 @@ impl Contents {
     fn keeps(&self, blob: usize) -> bool {
         self.manifests
             .iter()
+            .chain(self.trash.keys())
             .any(|manifest| manifest.blobs.contains(&blob))
     }
 
@@ -317,13 +339,22 @@ impl ReferenceStateMachine for Model {
         Just(Self::default()).boxed()
     }
 
-    fn transitions(_state: &Self) -> BoxedStrategy<Operation> {
+    fn transitions(state: &Self) -> BoxedStrategy<Operation> {
         let repository = || 0..REPOSITORIES.len();
         let blob = || 0..SIZES.len();
         let shape = || {
             (proptest::collection::btree_set(blob(), 0..4), any::<bool>())
                 .prop_map(|(blobs, subject)| Shape { blobs, subject })
         };
+        // What is deleted or restored mostly is there; the rest is there to be refused.
+        let mut any_of = vec![(repository(), shape()).boxed()];
+        let mut any_deleted = any_of.clone();
+        for (&repository, contents) in &state.repositories {
+            let some = |shape: &Shape| (Just(repository), Just(shape.clone())).boxed();
+            any_of.extend(contents.manifests.iter().map(some));
+            any_deleted.extend(contents.trash.keys().map(some));
+        }
+        let (any_of, any_deleted) = (Union::new(any_of), Union::new(any_deleted));
         let tags = proptest::collection::vec(0..TAGS.len(), 0..3);
         prop_oneof![
             6 => (repository(), blob())
@@ -338,12 +369,18 @@ impl ReferenceStateMachine for Model {
                     Operation::Put { repository, manifest, tags, accept }
                 }
             ),
-            3 => (repository(), shape()).prop_map(|(repository, manifest)| {
+            4 => any_of.prop_map(|(repository, manifest)| {
                 Operation::DeleteManifest { repository, manifest }
             }),
             1 => (repository(), 0..TAGS.len())
                 .prop_map(|(repository, tag)| Operation::DeleteTag { repository, tag }),
             1 => repository().prop_map(|repository| Operation::DeleteRepository { repository }),
+            3 => any_deleted.prop_map(|(repository, manifest)| {
+                Operation::RestoreManifest { repository, manifest }
+            }),
+            3 => (repository(), 0..TAGS.len())
+                .prop_map(|(repository, tag)| Operation::RestoreTag { repository, tag }),
+            1 => repository().prop_map(|repository| Operation::RestoreRepository { repository }),
             4 => (repository(), prop_oneof![Just(0), 1..200_usize, Just(600_000)])
                 .prop_map(|(repository, len)| Operation::Append { repository, len }),
             2 => repository().prop_map(|repository| Operation::Finish { repository }),
@@ -364,7 +401,6 @@ impl ReferenceStateMachine for Model {
 
     fn preconditions(state: &Self, operation: &Operation) -> bool {
         match operation {
-            // Deleted manifests mostly exist; the others are there to be refused.
             Operation::Append { repository, .. } => state
                 .uploads
                 .get(repository)

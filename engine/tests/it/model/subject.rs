@@ -1,5 +1,6 @@
 //! [`Subject`]: the operations of the model on a real store, and what can be seen of it compared.
 
+use super::undo::{HISTORY, UNDO};
 use super::{
     Contents, EMPTY, Model, Operation, Outcome, REPOSITORIES, SIZES, SMALL_LIMIT, Shape, TAGS,
     blob_content, digest_of, known, subject, upload_content,
@@ -10,7 +11,8 @@ use floundr_engine::digest::{Algorithm, Digest};
 use floundr_engine::name::{Reference, RepositoryName, Tag};
 use floundr_engine::page::Page;
 use floundr_engine::repository::{
-    BlobError, ManifestError, Missing, Naming, PutManifest, ReferrersQuery, TagCondition,
+    BlobError, ManifestError, Missing, Naming, PutManifest, ReferrersQuery, RestoreError,
+    TagCondition,
 };
 use floundr_engine::upload::{UploadError, UploadId};
 use floundr_engine::{Engine, Options, Repository};
@@ -39,6 +41,8 @@ impl Subject {
     fn options(&self) -> Options {
         let mut options = options(self.folder.path(), &self.hands);
         options.small_blob_limit = SMALL_LIMIT;
+        options.undo = UNDO;
+        options.tag_history = HISTORY;
         // The background collector only follows deletions, so what is due goes when it is told.
         options.collect_interval = Duration::from_secs(100_000);
         options
@@ -101,6 +105,24 @@ impl Subject {
             Operation::DeleteRepository { repository } => {
                 known(self.repository(*repository).delete().await.is_ok())
             }
+            Operation::RestoreManifest {
+                repository,
+                manifest,
+            } => {
+                let repository = self.repository(*repository);
+                let restored = repository.restore_manifest(&manifest.digest()).await;
+                of_restore(restored.map(drop))
+            }
+            Operation::RestoreTag { repository, tag } => {
+                let restored = self
+                    .repository(*repository)
+                    .restore_tag(&tag_of(*tag))
+                    .await;
+                of_restore(restored.map(drop))
+            }
+            Operation::RestoreRepository { repository } => {
+                of_restore(self.engine.restore_repository(&name(*repository)).await)
+            }
             Operation::Append { repository, len } => self.append(*repository, *len).await,
             Operation::Finish { repository } => self.finish(*repository).await,
             Operation::Cancel { repository } => match self.uploads.remove(repository) {
@@ -120,6 +142,8 @@ impl Subject {
                 }
             },
             Operation::Pass { time } => {
+                // Histories of the tags of deleted manifests are written now, not later.
+                self.engine.collect().await.unwrap();
                 self.hands.pass(*time);
                 self.engine.collect().await.unwrap();
                 Outcome::Done
@@ -244,6 +268,7 @@ impl Subject {
             .iter()
             .filter(|manifest| manifest.subject);
         assert_eq!(found, of_subject.map(Shape::digest).collect());
+        self.check_undo(&repository, contents).await;
         for manifest in &contents.manifests {
             let found = repository
                 .manifest(&Reference::Digest(manifest.digest()))
@@ -251,6 +276,42 @@ impl Subject {
                 .unwrap();
             assert_eq!(found.content, manifest.content());
         }
+    }
+}
+
+impl Subject {
+    /// What can be undone is what the model says.
+    async fn check_undo(&self, repository: &Repository, contents: &Contents) {
+        let page = Page {
+            after: None,
+            limit: 100,
+        };
+        let deleted = repository.deleted(page).await.unwrap().items;
+        let found: BTreeMap<Digest, BTreeSet<Tag>> = deleted
+            .into_iter()
+            .map(|deleted| (deleted.digest, deleted.tags.into_iter().collect()))
+            .collect();
+        let trash = contents.trash.iter().map(|(shape, trashed)| {
+            let tags = trashed.tags.iter().map(|&tag| tag_of(tag)).collect();
+            (shape.digest(), tags)
+        });
+        assert_eq!(found, trash.collect());
+        for (tag, name) in TAGS.iter().enumerate() {
+            let changes = repository.tag_history(&tag_of(tag)).await.unwrap();
+            let found: Vec<_> = changes.iter().map(|c| (c.event, c.digest)).collect();
+            let events = contents.histories.get(&tag).into_iter().flatten();
+            let expected: Vec<_> = events.map(|e| (e.what, e.manifest.digest())).collect();
+            assert_eq!(found, expected, "history of {name}");
+        }
+    }
+}
+
+fn of_restore(result: Result<(), RestoreError>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Done,
+        Err(RestoreError::ManifestGone { .. } | RestoreError::Exists(_)) => Outcome::Gone,
+        Err(RestoreError::Storage(error)) => panic!("{error}"),
+        Err(_) => Outcome::Unknown,
     }
 }
 
@@ -283,7 +344,7 @@ fn of_blob(result: Result<(), BlobError>) -> Outcome {
     match result {
         Ok(()) => Outcome::Done,
         Err(BlobError::Unknown { .. }) => Outcome::Unknown,
-        Err(BlobError::Storage(error)) => panic!("{error}"),
+        Err(error) => panic!("{error}"),
     }
 }
 

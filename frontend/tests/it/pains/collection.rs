@@ -146,6 +146,7 @@ async fn cost_of_a_delete(others: usize) -> ((usize, u64), (usize, u64)) {
     let registry = TestRegistry::start_on(&machine.memory, |options| {
         machine.install(options);
         options.metadata_cache = 0; // so that what is read is counted
+        options.undo = Duration::ZERO;
     })
     .await;
     for content in ["{}", "layer"] {
