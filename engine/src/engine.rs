@@ -8,14 +8,18 @@ use crate::gc::{
     CollectError, CollectOptions, Collector, CollectorHandle, GcReport, Policies, PolicyReport,
     RepositoryUsage, StoreUsage, Why,
 };
+#[cfg(any(test, feature = "test-util"))]
+use crate::layout::FileKind;
 use crate::layout::Layout;
 use crate::meta::{Metadata, WriterParts};
 use crate::name::RepositoryName;
-use crate::options::Options;
+use crate::options::{Collection, Options};
 use crate::page::{Listing, Page};
 use crate::repository::{Repository, RestoreError};
 use crate::upload::Uploads;
 use parking_lot::Mutex;
+#[cfg(any(test, feature = "test-util"))]
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +42,7 @@ pub(crate) struct Inner {
     pub(crate) collector: Arc<Collector>,
     pub(crate) policies: Arc<Policies>,
     /// The collector's task, and what ends it: by a message, or by being dropped with the last
-    /// handle. `None` after closing.
+    /// handle. `None` after closing, and when it works on demand only.
     background: Mutex<Option<(watch::Sender<()>, JoinHandle<()>)>>,
 }
 
@@ -112,9 +116,15 @@ impl Engine {
             Arc::clone(&policies),
             (wake, options.collect_budget),
         )?);
-        let (stop, stopped) = watch::channel(());
-        let work = Arc::clone(&collector).work(options.collect_interval, stopped);
-        let background = Mutex::new(Some((stop, tokio::spawn(work))));
+        let in_background = match options.collection {
+            Collection::InBackground => {
+                let (stop, stopped) = watch::channel(());
+                let work = Arc::clone(&collector).work(options.collect_interval, stopped);
+                Some((stop, tokio::spawn(work)))
+            }
+            Collection::OnDemand => None,
+        };
+        let background = Mutex::new(in_background);
         tracing::debug!(root = %layout.root().display(), "the store is open");
         Ok(Self {
             inner: Arc::new(Inner {
@@ -213,6 +223,25 @@ impl Engine {
     pub async fn audit(&self) -> Result<Vec<String>, StorageError> {
         let meta = Arc::clone(&self.inner.meta);
         blocking(move || meta.audit()).await
+    }
+
+    /// The files that records of blobs name, and those that records of unfinished uploads do: once
+    /// the collector had its turn, no others are there but the segment that is written. An
+    /// upload's may be missing: a power cut can take all of it. For tests.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a read has no effects.
+    #[cfg(any(test, feature = "test-util"))]
+    pub async fn named_files(&self) -> Result<[BTreeSet<PathBuf>; 2], StorageError> {
+        let layout = self.inner.store.layout();
+        let uploads = self.inner.uploads.live_files().await?.into_iter();
+        let uploads = uploads.map(|number| layout.file(FileKind::Blob, number));
+        let recorded = self.inner.meta.recorded_files()?.into_iter();
+        let recorded = recorded.map(|(kind, number)| layout.file(kind, number));
+        Ok([recorded.collect(), uploads.collect()])
     }
 
     /// Does all the collector's work that is due now, instead of waiting for its next turn. The

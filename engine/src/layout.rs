@@ -4,10 +4,11 @@
 //! LOCK                       held by the process that has the store open
 //! FAILED                     files whose sync failed, for the next start; usually absent
 //! RESERVE                    space that is given up when the disk is full
-//! metadata.redb              records
+//! metadata.redb              records; `metadata.redb.new` while a store is made
 //! blobs/<n / 4096>/<n>       one file per large blob, and per upload that has bytes
 //! segments/<n / 4096>/<n>    many small blobs, one after another
-//! uploads/<uuid>.session     how far an upload at rest is; `.session.new` while it is replaced
+//! uploads/<uuid>.session     how far an upload at rest is; `.session.synced` if that survives a power
+//!                            cut, `.session.new` while either is replaced
 //! ```
 //! Numbers are lower-case hex without leading zeros, so that each has one name. Blob files and
 //! segments share one sequence of numbers.
@@ -58,6 +59,11 @@ impl Layout {
         self.root.join("RESERVE")
     }
 
+    /// The records' file while it is made.
+    pub(crate) fn new_metadata(&self) -> PathBuf {
+        self.root.join("metadata.redb.new")
+    }
+
     pub(crate) fn metadata(&self) -> PathBuf {
         self.root.join("metadata.redb")
     }
@@ -90,6 +96,11 @@ impl Layout {
         self.uploads().join(session_name(upload))
     }
 
+    /// The one that survives a power cut.
+    pub(crate) fn synced_session(&self, upload: [u8; 16]) -> PathBuf {
+        self.uploads().join(session_name(upload) + ".synced")
+    }
+
     /// The name it is written under before it replaces the one before.
     pub(crate) fn new_session(&self, upload: [u8; 16]) -> PathBuf {
         self.uploads().join(session_name(upload) + ".new")
@@ -108,14 +119,14 @@ pub(crate) fn parse_number(name: &Path) -> Option<u64> {
     (format!("{number:x}") == text).then_some(number)
 }
 
-/// The upload in a name made by [`Layout::session`] or [`Layout::new_session`].
+/// The upload in a name made by [`Layout::session`] and its kin.
 pub(crate) fn parse_session(name: &Path) -> Option<[u8; 16]> {
     let text = name.to_str()?;
     let hex = text.split_once('.')?.0;
     let upload = u128::from_str_radix(hex, 16).ok()?.to_be_bytes();
     let expected = session_name(upload);
     (text.strip_prefix(expected.as_str()))
-        .is_some_and(|rest| rest.is_empty() || rest == ".new")
+        .is_some_and(|rest| ["", ".new", ".synced"].contains(&rest))
         .then_some(upload)
 }
 
@@ -139,7 +150,11 @@ mod tests {
             assert_eq!(parse_number(Path::new(other)), None, "{other:?}");
         }
         let upload = [7; 16];
-        for path in [layout.session(upload), layout.new_session(upload)] {
+        for path in [
+            layout.session(upload),
+            layout.synced_session(upload),
+            layout.new_session(upload),
+        ] {
             let name = Path::new(path.file_name().unwrap());
             assert_eq!(parse_session(name), Some(upload));
         }

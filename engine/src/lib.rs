@@ -41,6 +41,7 @@ pub mod name;
 mod options;
 pub mod page;
 pub mod policy;
+pub mod random;
 pub mod repository;
 #[cfg(test)]
 #[expect(clippy::excessive_nesting, reason = "a test is one story")]
@@ -50,5 +51,5 @@ pub mod upload;
 pub use engine::{DeletedRepository, Engine, OpenError, Statistics};
 pub use error::Error;
 pub use gc::{GcReport, PolicyReport};
-pub use options::{CollectBudget, Durability, Options};
+pub use options::{CollectBudget, Collection, Durability, Options};
 pub use repository::Repository;

@@ -3,6 +3,7 @@
 use crate::clock::{Clock, SystemClock};
 use crate::disk::{Disk, SystemDisk};
 use crate::policy::Policy;
+use crate::random::{Random, SystemRandom};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub struct Options {
     /// Whether deleting a blob that a manifest of its repository links is refused. Not by default:
     /// the links stay, and pushing the blob again heals them.
     pub refuse_referenced: bool,
+    /// When the collector works by itself.
+    pub collection: Collection,
     /// How often due work of the collector is looked for. It costs a few reads when there is none.
     pub collect_interval: Duration,
     /// How fast the collector may go. Unbounded: its work is in proportion to the garbage, and its
@@ -59,6 +62,8 @@ pub struct Options {
     pub disk: Arc<dyn Disk>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
+    /// The source of keys and ids.
+    pub random: Arc<dyn Random>,
 }
 
 /// When an answered write is on disk.
@@ -70,6 +75,16 @@ pub enum Durability {
     /// Up to a second later: a power cut or a killed process may lose the last second of
     /// acknowledged writes. It delays and never reorders: what is found afterwards is whole.
     Relaxed,
+}
+
+/// When the collector works by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Collection {
+    /// All the time: after deletions, and for what became due.
+    #[default]
+    InBackground,
+    /// Only in [`Engine::collect`](crate::Engine::collect): for who has to know what runs when.
+    OnDemand,
 }
 
 /// How fast the collector may take blobs away. Both bounds hold.
@@ -101,6 +116,7 @@ impl Options {
             undo: Duration::from_hours(24),
             tag_history: 20,
             refuse_referenced: false,
+            collection: Collection::InBackground,
             collect_interval: Duration::from_secs(10),
             collect_budget: CollectBudget::default(),
             policies: Vec::new(),
@@ -109,6 +125,7 @@ impl Options {
             reserve: 12 * 1024 * 1024,
             disk: Arc::new(SystemDisk),
             clock: Arc::new(SystemClock::default()),
+            random: Arc::new(SystemRandom),
         }
     }
 }

@@ -14,6 +14,8 @@ use super::tables::Table;
 use super::trash::{DeletedRecord, Drain, TrashItem, TrashRecord};
 use crate::digest::Digest;
 use crate::fault::StorageError;
+#[cfg(any(test, feature = "test-util"))]
+use crate::layout::FileKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The rows of one audit, as they are and as they should be.
@@ -35,6 +37,22 @@ pub(super) fn audit(rows: &impl Rows) -> Result<Vec<String>, StorageError> {
     audit.tags()?;
     audit.trash()?;
     Ok(audit.violations)
+}
+
+/// The files in which blobs lie.
+#[cfg(any(test, feature = "test-util"))]
+pub(super) fn recorded_files(rows: &impl Rows) -> Result<Vec<(FileKind, u64)>, StorageError> {
+    let mut files = Vec::new();
+    rows.scan(Table::Files, &[], None, &mut |key, payload| {
+        let (number, _) = keys::split_number(Table::Files, key)?;
+        match FileRecord::from_payload(Table::Files, payload)? {
+            FileRecord::Blob(_) => files.push((FileKind::Blob, number)),
+            FileRecord::Segment { live: 0 } => {}
+            FileRecord::Segment { .. } => files.push((FileKind::Segment, number)),
+        }
+        Ok(Scan::Next)
+    })?;
+    Ok(files)
 }
 
 // === impl Audit ===

@@ -14,6 +14,7 @@
 //! 6. A number for a segment is set aside, so that small blobs never wait for a reservation.
 
 use super::FORMAT_VERSION;
+use super::creating::make_if_missing;
 use super::keys;
 use super::opening::{FORMAT, check_format, file_ranges, is_complete, open_redb, prepare};
 use super::records::{FileRecord, StateRecord};
@@ -26,6 +27,8 @@ use crate::clock::{Clock, EngineTime};
 use crate::disk::Latch;
 use crate::engine::OpenError;
 use crate::fault::StorageError;
+use crate::options::Options;
+use crate::random::Random;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use std::ops::Range;
@@ -109,11 +112,9 @@ pub(super) enum Landing {
 
 impl Database {
     /// Opens the file under the layout's root of `store`, or makes it.
-    pub(super) fn open(
-        store: Arc<LocalStore>,
-        cache: usize,
-        clock: &dyn Clock,
-    ) -> Result<Self, OpenError> {
+    pub(super) fn open(store: Arc<LocalStore>, options: &Options) -> Result<Self, OpenError> {
+        let cache = options.metadata_cache;
+        make_if_missing(&store)?;
         let (redb, latch) = open_redb(&store, cache)?;
         let mut snapshot = Snapshot::new(&redb)?;
         check_format(&snapshot)?;
@@ -135,12 +136,12 @@ impl Database {
             segment_number: Mutex::new(None),
             inherited,
             base: state.unwrap_or_default().time,
-            opened: clock.monotonic(),
+            opened: options.clock.monotonic(),
             tried: AtomicU64::new(u64::MAX),
             is_closed: AtomicBool::new(false),
         };
-        if let Err(error) = database.start() {
-            database.start_full(error)?;
+        if let Err(error) = database.start(&*options.random) {
+            database.start_full(error, &*options.random)?;
         }
         Ok(database)
     }
@@ -409,7 +410,7 @@ impl Database {
 
     /// The first commit of an open store: format, key, and file numbers of its own. Numbers of
     /// before that may be in use without a record stay in `FileRanges` to be compared.
-    fn start(&self) -> Result<(), StorageError> {
+    fn start(&self, random: &dyn Random) -> Result<(), StorageError> {
         let moment = Moment {
             time: self.base,
             wall: 0,
@@ -419,7 +420,8 @@ impl Database {
         self.commit(moment, true, |transaction| {
             if transaction.payload(Table::Settings, UPLOAD_KEY)?.is_none() {
                 let mut key = [0; 32];
-                getrandom::fill(&mut key)
+                random
+                    .fill(&mut key)
                     .map_err(|error| StorageError::Metadata(format!("no random key: {error}")))?;
                 transaction.put_payload(Table::Settings, UPLOAD_KEY, &key)?;
             }
@@ -430,13 +432,13 @@ impl Database {
 
     /// A disk that is full takes nothing at the start either: the reserve's space is for that, and
     /// without it what is there is served all the same. Of a store that is not whole yet nothing is.
-    fn start_full(&self, error: StorageError) -> Result<(), StorageError> {
+    fn start_full(&self, error: StorageError, random: &dyn Random) -> Result<(), StorageError> {
         if !error.is_full() {
             return Err(error);
         }
         self.recover(&error, Pending::Keep);
         if self.store.reserve().spend() {
-            match self.start() {
+            match self.start(random) {
                 Err(again) if again.is_full() => self.recover(&again, Pending::Keep),
                 outcome => return outcome,
             };

@@ -14,6 +14,7 @@
 //! commit      group commit              database  the redb file, snapshot, time, file numbers
 //! jobs        what waits for it         opening   the steps of opening that file
 //! staging     the bytes that come before their records
+//! creating    how that file is made
 //! tables, keys, records, codec          the form on disk
 //! ```
 //! Invariants: see `transaction` (rows), `commit` (durability), `database` (reopening).
@@ -22,6 +23,7 @@ mod audit;
 mod codec;
 mod commit;
 mod content;
+mod creating;
 mod database;
 mod garbage;
 mod jobs;
@@ -146,8 +148,7 @@ impl Metadata {
             lock,
         } = parts;
         let clock = Arc::clone(&options.clock);
-        let database = Database::open(Arc::clone(&store), options.metadata_cache, &*clock)?;
-        let database = Arc::new(database);
+        let database = Arc::new(Database::open(Arc::clone(&store), options)?);
         let upload_key = UploadKey(database.upload_key()?);
         let writer = Writer {
             database: Arc::clone(&database),
@@ -255,6 +256,14 @@ impl Metadata {
                 Some(FileRecord::Segment { .. }) | None => None,
             })
         })
+    }
+
+    /// The files in which blobs lie.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn recorded_files(
+        &self,
+    ) -> Result<Vec<(crate::layout::FileKind, u64)>, StorageError> {
+        self.database.read(audit::recorded_files)
     }
 
     /// How many blobs lie in a segment file.

@@ -41,7 +41,7 @@ pub(super) fn file_ranges(snapshot: &Snapshot) -> Result<Vec<(u64, u64)>, Storag
     Ok(ranges)
 }
 
-/// Opens the redb file, or makes it; with it comes what will have failed of it.
+/// Opens the redb file; with it comes what will have failed of it.
 pub(super) fn open_redb(
     store: &LocalStore,
     cache: usize,
@@ -51,7 +51,7 @@ pub(super) fn open_redb(
         let path = path.clone();
         move |error| StorageError::io(action, &path, error)
     };
-    let file = store.disk().open(&path, true).map_err(failed_to("open"))?;
+    let file = store.disk().open(&path, false).map_err(failed_to("open"))?;
     if store.health().check().is_err() {
         // What the system has in memory may never have reached the medium.
         file.drop_cached().map_err(failed_to("read anew"))?;

@@ -10,7 +10,9 @@
 use crate::clock::EngineTime;
 use crate::digest::{Algorithm, shortened};
 use crate::name::RepositoryName;
+use crate::random::Random;
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 /// The key of the MACs; made once per store and kept in its metadata.
@@ -42,13 +44,13 @@ pub struct ParseUploadIdError(String);
 impl UploadId {
     /// A new id, which only the holder of `key` can make.
     pub(crate) fn new(
-        key: &UploadKey,
+        (key, random): (&UploadKey, &dyn Random),
         repository: &RepositoryName,
         algorithm: Algorithm,
         expiry: EngineTime,
-    ) -> Result<Self, getrandom::Error> {
+    ) -> io::Result<Self> {
         let mut uuid = [0; 16];
-        getrandom::fill(&mut uuid)?;
+        random.fill(&mut uuid)?;
         uuid[6] = (uuid[6] & 0x0f) | 0x40;
         uuid[8] = (uuid[8] & 0x3f) | 0x80;
         let mac = mac(key, repository, &uuid, algorithm, expiry);
@@ -186,12 +188,19 @@ fn mac(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::SystemRandom;
 
     const KEY: UploadKey = UploadKey([7; 32]);
 
     fn made_for(repository: &str) -> UploadId {
         let repository = repository.parse().unwrap();
-        UploadId::new(&KEY, &repository, Algorithm::Sha512, EngineTime(77)).unwrap()
+        UploadId::new(
+            (&KEY, &SystemRandom),
+            &repository,
+            Algorithm::Sha512,
+            EngineTime(77),
+        )
+        .unwrap()
     }
 
     #[test]

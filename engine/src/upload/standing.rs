@@ -124,7 +124,8 @@ impl SessionRecord {
         boot_id.clone_into(&mut self.boot_id);
     }
 
-    /// Counts none of its bytes any more.
+    /// Counts none of its bytes any more. Under relaxed durability a power cut may take the end of
+    /// an upload back, but not what that had removed.
     fn forget_all(&mut self) {
         self.written = Checkpoint::of(&Hashing::new(self.algorithm));
         self.synced = self.written.clone();

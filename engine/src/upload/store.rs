@@ -28,13 +28,13 @@ pub(super) enum Survives {
 /// # Contract
 /// 1. A saved record replaces the one before as a whole: a reader sees one of the two.
 /// 2. After the death of the process the last saved record is there; after a power cut it, an
-///    earlier one, one that is damaged (and refused), or none, but none earlier than the last that
-///    was saved to survive it.
+///    earlier one, or none, but none earlier than the last that was saved to survive it.
 pub(super) trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// Saves a record in place of the one of the same upload.
     fn save(&self, record: &SessionRecord, survives: Survives) -> Result<(), StorageError>;
 
-    /// The record of an upload, if there is one. A damaged one is [`StorageError::Corrupt`].
+    /// The record of an upload, if there is one that can be read. [`StorageError::Corrupt`] when
+    /// one is damaged that was saved to survive a power cut.
     fn load(&self, upload: [u8; 16]) -> Result<Option<SessionRecord>, StorageError>;
 
     /// Removes the record of an upload, if there is one.
@@ -44,7 +44,11 @@ pub(super) trait SessionStore: fmt::Debug + Send + Sync + 'static {
     fn list(&self) -> Result<BTreeSet<[u8; 16]>, StorageError>;
 }
 
-/// One small file per upload.
+/// A record, or why the bytes are none.
+type Decoded = Result<SessionRecord, &'static str>;
+
+/// Two small files per upload at most: what was saved last, and what was last saved to survive a
+/// power cut, which nothing replaces that does not.
 #[derive(Debug)]
 pub(super) struct SessionFiles {
     disk: Arc<dyn Disk>,
@@ -72,6 +76,27 @@ impl SessionFiles {
         Ok(file)
     }
 
+    /// The record in a file, or why there is none in it; `None`: there is no file.
+    fn read(&self, path: &Path, upload: [u8; 16]) -> Result<Option<Decoded>, StorageError> {
+        let failed = |error| StorageError::io("read", path, error);
+        let file = match self.disk.open(path, false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(failed)?,
+        };
+        let len = usize::try_from(file.len().map_err(failed)?).unwrap_or(usize::MAX);
+        // Four bytes per MiB of the upload: a larger one is of no upload there could be.
+        if len > 64 * 1024 * 1024 {
+            return Ok(Some(Err("it is too long")));
+        }
+        let mut bytes = vec![0; len];
+        file.read_exact_at(&mut bytes, 0).map_err(failed)?;
+        let decoded = SessionRecord::decode(&bytes);
+        Ok(Some(decoded.and_then(|record| {
+            let is_its = record.upload == upload;
+            is_its.then_some(record).ok_or("it is another upload's")
+        })))
+    }
+
     fn remove_file(&self, path: &Path) -> Result<(), StorageError> {
         match self.disk.remove(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -84,7 +109,11 @@ impl SessionFiles {
 
 impl SessionStore for SessionFiles {
     fn save(&self, record: &SessionRecord, survives: Survives) -> Result<(), StorageError> {
-        let path = self.layout.session(record.upload);
+        let session = self.layout.session(record.upload);
+        let path = match survives {
+            Survives::Death => session.clone(),
+            Survives::PowerCut => self.layout.synced_session(record.upload),
+        };
         let new = self.layout.new_session(record.upload);
         let failed = |error| StorageError::io("save", &path, error);
         let not_synced = |error| StorageError::not_synced("save", &path, error);
@@ -100,6 +129,7 @@ impl SessionStore for SessionFiles {
             return Err(error);
         }
         if survives == Survives::PowerCut {
+            self.remove_file(&session)?;
             for directory in [self.layout.uploads().as_path(), self.layout.root()] {
                 self.disk.sync_directory(directory).map_err(not_synced)?;
             }
@@ -108,32 +138,32 @@ impl SessionStore for SessionFiles {
     }
 
     fn load(&self, upload: [u8; 16]) -> Result<Option<SessionRecord>, StorageError> {
-        let path = self.layout.session(upload);
-        let failed = |error| StorageError::io("read", &path, error);
-        let file = match self.disk.open(&path, false) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(failed)?,
-        };
-        let len = usize::try_from(file.len().map_err(failed)?).unwrap_or(usize::MAX);
-        let damaged = |why| {
-            let table = "uploads";
-            StorageError::from(Corruption::Record { table, why })
-        };
-        // Four bytes per MiB of the upload: a larger one is of no upload there could be.
-        if len > 64 * 1024 * 1024 {
-            return Err(damaged("it is too long"));
+        let session = self.read(&self.layout.session(upload), upload)?;
+        let synced = self.read(&self.layout.synced_session(upload), upload)?;
+        match (session, synced) {
+            // An upload is opened anew and gets longer; the removal of an old record may be lost.
+            (Some(Ok(session)), Some(Ok(synced))) => {
+                let age = |record: &SessionRecord| (record.epoch, record.written.offset);
+                let is_newer = age(&session) > age(&synced);
+                Ok(Some(if is_newer { session } else { synced }))
+            }
+            (Some(Ok(record)), _) | (_, Some(Ok(record))) => Ok(Some(record)),
+            (_, Some(Err(why))) => {
+                let table = "uploads";
+                Err(Corruption::Record { table, why }.into())
+            }
+            // It was not synced: a power cut may leave it so, and none of its bytes count then.
+            (Some(Err(why)), None) => {
+                tracing::warn!(%why, "the record of an upload is damaged; it begins anew");
+                Ok(None)
+            }
+            (None, None) => Ok(None),
         }
-        let mut bytes = vec![0; len];
-        file.read_exact_at(&mut bytes, 0).map_err(failed)?;
-        let record = SessionRecord::decode(&bytes).map_err(damaged)?;
-        if record.upload != upload {
-            return Err(damaged("it is another upload's"));
-        }
-        Ok(Some(record))
     }
 
     fn remove(&self, upload: [u8; 16]) -> Result<(), StorageError> {
         self.remove_file(&self.layout.session(upload))?;
+        self.remove_file(&self.layout.synced_session(upload))?;
         self.remove_file(&self.layout.new_session(upload))
     }
 

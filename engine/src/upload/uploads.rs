@@ -16,8 +16,8 @@ use crate::fault::StorageError;
 use crate::layout::FileKind;
 use crate::name::RepositoryName;
 use crate::options::{Durability, Options};
+use crate::random::Random;
 use std::future::Future;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,6 +53,7 @@ pub(super) struct Shared {
     pub(super) sessions: Box<dyn SessionStore>,
     pub(super) settings: Settings,
     pub(super) boot_id: String,
+    random: Arc<dyn Random>,
     pub(super) slots: Arc<Slots>,
     pub(super) write_leaves: Arc<Semaphore>,
     /// The store was closed: nobody writes any more.
@@ -95,6 +96,7 @@ impl Uploads {
                     durability: options.durability,
                 },
                 boot_id,
+                random: Arc::clone(&options.random),
                 slots: Arc::default(),
                 write_leaves: Arc::new(Semaphore::new(queue::LEAVES)),
                 is_closed: AtomicBool::new(false),
@@ -113,12 +115,11 @@ impl Uploads {
         self.shared.expect_open()?;
         let records = &self.shared.records;
         let expiry = records.now().after(self.shared.settings.lifetime);
-        let id = UploadId::new(records.upload_key(), repository, algorithm, expiry).map_err(
-            |error| {
-                let (root, error) = (self.shared.store.layout().root(), io::Error::other(error));
-                StorageError::io("make an upload id for", root, error)
-            },
-        )?;
+        let source = (records.upload_key(), &*self.shared.random);
+        let id = UploadId::new(source, repository, algorithm, expiry).map_err(|error| {
+            let root = self.shared.store.layout().root();
+            StorageError::io("make an upload id for", root, error)
+        })?;
         let slot = self.shared.slots.enter(id.key());
         let facts = Facts::of(&id, repository);
         let writer = Writer::new(

@@ -12,7 +12,7 @@ use crate::meta::tables::Table;
 use crate::meta::transaction::{Moment, Stay};
 use crate::meta::trash::Undo;
 use crate::meta::write_manifests::{DeleteManifest, StoreManifest};
-use crate::options::Durability;
+use crate::options::{Durability, Options};
 use std::path::Path;
 
 const STAY: Stay = Stay {
@@ -40,13 +40,21 @@ fn store_on(disk: &MemoryDisk) -> Arc<LocalStore> {
     ))
 }
 
+fn options() -> Options {
+    Options {
+        metadata_cache: 1 << 20,
+        clock: Arc::new(Hands::default()),
+        ..Options::new("/store")
+    }
+}
+
 fn writer_on(store: &Arc<LocalStore>) -> Writer {
-    let clock = Arc::new(Hands::default());
-    let database = Database::open(Arc::clone(store), 1 << 20, &*clock).unwrap();
+    let options = options();
+    let database = Database::open(Arc::clone(store), &options).unwrap();
     Writer {
         database: Arc::new(database),
         store: Arc::clone(store),
-        clock,
+        clock: options.clock,
         durability: Durability::Durable,
         stay: STAY,
         undo: UNDO,
@@ -139,7 +147,7 @@ fn a_newer_format_is_refused_before_anything_is_written() {
         (format, file_ranges(&snapshot).unwrap())
     };
     let before = look();
-    let refused = Database::open(Arc::clone(&store), 1 << 20, &Hands::default());
+    let refused = Database::open(Arc::clone(&store), &options());
     assert!(
         matches!(refused, Err(OpenError::NewerFormat { found, .. }) if u64::from(found) == newer)
     );

@@ -168,7 +168,7 @@ async fn a_commit_that_happened_in_spite_of_its_error_keeps_its_file() {
 }
 
 #[tokio::test]
-async fn a_damaged_record_is_refused_and_goes_with_the_next_expiry_run() {
+async fn an_upload_whose_record_was_not_synced_and_is_damaged_begins_anew() {
     let world = World::new();
     let mut session = world.start(Algorithm::Sha256);
     let id = session.id();
@@ -176,15 +176,72 @@ async fn a_damaged_record_is_refused_and_goes_with_the_next_expiry_run() {
     session.suspend().await.unwrap();
     for damage in [&b""[..], b"short", &[0; 400]] {
         world.overwrite(&id, damage);
-        let error = world.resume(&id).await.unwrap_err();
-        assert!(
-            matches!(error, UploadError::Storage(StorageError::Corrupt(_))),
-            "{error}"
-        );
+        assert_eq!(world.status(&id).await, Some(0));
+        assert_eq!(world.resume(&id).await.unwrap().offset(), 0);
         assert!(world.uploads.live_files().await.unwrap().is_empty());
     }
     assert_eq!(world.expired().await, 0);
+    assert_eq!(world.uploads.shared.sessions.list().unwrap(), [].into());
     assert_eq!(world.status(&id).await, Some(0));
+}
+
+#[tokio::test]
+async fn an_upload_whose_synced_record_is_damaged_is_refused() {
+    let world = World::new();
+    let mut session = world.start(Algorithm::Sha256);
+    let id = session.id();
+    session.append(content(5_000_000)).await.unwrap();
+    session.suspend().await.unwrap();
+    let path = Layout::new("/store").synced_session(id.key());
+    let file = world.disk.open(&path, false).unwrap();
+    file.write_all_at(&[IoSlice::new(b"damage")], 30).unwrap();
+    let error = world.resume(&id).await.unwrap_err();
+    assert!(matches!(
+        error,
+        UploadError::Storage(StorageError::Corrupt(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_power_cut_that_damages_the_last_record_goes_back_to_the_synced_one() {
+    let mut world = World::new();
+    let content = content(6_000_000);
+    let id = world.start(Algorithm::Sha256).id();
+    for range in [0..5_000_000, 5_000_000..5_500_000] {
+        let mut session = world.resume(&id).await.unwrap();
+        session.append(content.slice(range)).await.unwrap();
+        session.suspend().await.unwrap();
+    }
+    assert_eq!(world.status(&id).await, Some(5_500_000));
+    world.disk.restart_machine();
+    world.overwrite(&id, b"");
+    world.restart();
+    assert_eq!(world.status(&id).await, Some(5_000_000));
+    let mut session = world.resume(&id).await.unwrap();
+    session.append(content.slice(5_000_000..)).await.unwrap();
+    session.finish(&sha256(&content)).await.unwrap();
+    world.expect_committed(&content, &sha256(&content));
+    assert_eq!(world.uploads.shared.sessions.list().unwrap(), [].into());
+}
+
+#[tokio::test]
+async fn an_upload_whose_file_is_gone_begins_anew() {
+    let world = World::new();
+    let content = content(5_100_000);
+    let mut session = world.start(Algorithm::Sha256);
+    let id = session.id();
+    session.append(content.slice(..5_000_000)).await.unwrap();
+    session.suspend().await.unwrap();
+    let files = world.uploads.live_files().await.unwrap();
+    for number in files {
+        world.uploads.shared.store.remove_file(number).unwrap();
+    }
+    assert_eq!(world.status(&id).await, Some(0));
+    let mut session = world.resume(&id).await.unwrap();
+    assert_eq!(session.offset(), 0);
+    session.append(content.clone()).await.unwrap();
+    session.finish(&sha256(&content)).await.unwrap();
+    world.expect_committed(&content, &sha256(&content));
 }
 
 #[tokio::test]
