@@ -199,15 +199,41 @@ impl LocalStore {
         &self,
         removed: impl IntoIterator<Item = (FileKind, u64)>,
     ) -> Result<(), StorageError> {
-        let directory = |(kind, number)| self.files.layout.directory(kind, directory_of(number));
-        let directories: BTreeSet<PathBuf> = removed.into_iter().map(directory).collect();
-        for directory in directories {
-            match self.files.disk.sync_directory(&directory) {
+        let directory = |(kind, number)| (kind, directory_of(number));
+        self.sync_directories(removed.into_iter().map(directory))
+    }
+
+    /// Makes it durable that parts of these segments were given back, where they still exist. Blocks.
+    pub(crate) fn sync_holes(
+        &self,
+        segments: impl IntoIterator<Item = u64>,
+    ) -> Result<(), StorageError> {
+        for number in segments {
+            let path = self.files.path(FileKind::Segment, number);
+            let file = self.files.disk.open(&path, false);
+            match file.and_then(|file| file.sync()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                synced => {
+                    synced.map_err(|error| StorageError::not_synced("sync", &path, error))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the entries of directories durable, where there are such. Blocks.
+    pub(crate) fn sync_directories(
+        &self,
+        directories: impl Iterator<Item = (FileKind, u64)>,
+    ) -> Result<(), StorageError> {
+        let path = |(kind, directory)| self.files.layout.directory(kind, directory);
+        let paths: BTreeSet<PathBuf> = directories.map(path).collect();
+        for path in paths {
+            match self.files.disk.sync_directory(&path) {
                 // No file of it was ever made.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                synced => synced.map_err(|error| {
-                    StorageError::not_synced("sync directory", &directory, error)
-                })?,
+                synced => synced
+                    .map_err(|error| StorageError::not_synced("sync directory", &path, error))?,
             }
         }
         Ok(())

@@ -5,7 +5,8 @@
 //! ranges of earlier processes are compared, so nothing that is being written now is looked at.
 //!
 //! Invariants:
-//! 1. A range is forgotten only when every file in it that was nobody's is gone, durably.
+//! 1. A range is forgotten only when every file in it that was nobody's is gone, durably: those of
+//!    uploads that were over before the search began, too.
 //! 2. The numbers of uploads that are not over stay on record: their file may be left behind later.
 //! 3. A range that could not be compared is compared at another turn.
 
@@ -21,8 +22,6 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Inherited {
     ranges: Mutex<Vec<(u64, u64)>>,
-    /// Files that were removed, maybe not durably: another try does not see them any more.
-    removed: Mutex<Vec<(FileKind, u64)>>,
 }
 
 // === impl Inherited ===
@@ -31,12 +30,7 @@ impl Inherited {
     pub(super) fn new(ranges: &[(u64, u64)]) -> Self {
         Self {
             ranges: Mutex::new(ranges.to_vec()),
-            removed: Mutex::default(),
         }
-    }
-
-    fn is_removing(&self, kind: FileKind, number: u64) {
-        self.removed.lock().push((kind, number));
     }
 }
 
@@ -51,14 +45,12 @@ impl Collector {
         }
         let kept = self.reconcile_blobs(&ranges).await?;
         let empty_segments = self.reconcile_segments(&ranges).await?;
-        let removed = self.inherited.removed.lock().clone();
-        self.sync_removals(removed).await?;
+        self.sync_directories(&ranges).await?;
         let starts = ranges.iter().map(|&(start, _)| start).collect();
         (self.meta)
             .forget_files(starts, kept, empty_segments)
             .await?;
         self.inherited.ranges.lock().clear();
-        self.inherited.removed.lock().clear();
         Ok(())
     }
 
@@ -78,7 +70,6 @@ impl Collector {
                 kept.push(number);
             } else if self.meta.file_holder(number)?.is_none() {
                 tracing::info!(number, "removing a file that no record names");
-                self.inherited.is_removing(FileKind::Blob, number);
                 let store = Arc::clone(&self.store);
                 blocking(move || store.remove_file(number)).await?;
                 self.desk.count_orphan();
@@ -92,11 +83,22 @@ impl Collector {
         for number in self.list(FileKind::Segment, ranges).await? {
             if self.remove_empty_segment(number).await? {
                 tracing::info!(number, "removed a segment in which nothing lies");
-                self.inherited.is_removing(FileKind::Segment, number);
                 empty.push(number);
             }
         }
         Ok(empty)
+    }
+
+    /// Makes it durable that files of `ranges` are gone, whoever removed them: an upload that ends
+    /// leaves that to the search, and its file is not listed any more.
+    async fn sync_directories(&self, ranges: &[(u64, u64)]) -> Result<(), StorageError> {
+        let (store, directories) = (Arc::clone(&self.store), directories_of(ranges));
+        blocking(move || {
+            let of_kind = |kind| directories.iter().map(move |&directory| (kind, directory));
+            let segments = of_kind(FileKind::Segment);
+            store.sync_directories(of_kind(FileKind::Blob).chain(segments))
+        })
+        .await
     }
 
     /// Makes it durable that files are gone.
@@ -108,16 +110,18 @@ impl Collector {
         blocking(move || store.sync_removals(removed)).await
     }
 
+    /// Makes it durable that parts of segments are given back.
+    pub(super) async fn sync_holes(&self, segments: BTreeSet<u64>) -> Result<(), StorageError> {
+        let store = Arc::clone(&self.store);
+        blocking(move || store.sync_holes(segments)).await
+    }
+
     /// The files of one kind whose numbers are in `ranges`. Lists each directory once.
     async fn list(&self, kind: FileKind, ranges: &[(u64, u64)]) -> Result<Vec<u64>, StorageError> {
         let (store, ranges) = (Arc::clone(&self.store), ranges.to_vec());
         blocking(move || {
-            let directories: BTreeSet<u64> = ranges
-                .iter()
-                .flat_map(|&(start, end)| directory_of(start)..=directory_of(end.max(1) - 1))
-                .collect();
             let mut files = Vec::new();
-            for directory in directories {
+            for directory in directories_of(&ranges) {
                 files.extend(store.list_files(kind, directory)?);
             }
             files.retain(|number| {
@@ -129,4 +133,10 @@ impl Collector {
         })
         .await
     }
+}
+
+/// The directories in which the files of `ranges` lie.
+fn directories_of(ranges: &[(u64, u64)]) -> BTreeSet<u64> {
+    let of_range = |&(start, end): &(u64, u64)| directory_of(start)..=directory_of(end.max(1) - 1);
+    ranges.iter().flat_map(of_range).collect()
 }

@@ -35,6 +35,15 @@ pub(super) enum Parts {
     Trash,
 }
 
+/// How the bytes of a place went, maybe not durably.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Freed {
+    /// This file was removed.
+    File(FileKind, u64),
+    /// This segment has a hole there.
+    Hole(u64),
+}
+
 /// One run.
 pub(super) struct Run<'c> {
     pub(super) collector: &'c Collector,
@@ -249,15 +258,19 @@ impl<'c> Run<'c> {
         self.collector.desk.show_phase(GcPhase::Space);
         // The records are gone, durably, before the bytes go.
         self.collector.meta.make_durable().await?;
-        let (mut freed, mut removed) = (Vec::with_capacity(places.len()), Vec::new());
+        let mut freed = Vec::with_capacity(places.len());
+        let (mut removed, mut punched) = (Vec::new(), BTreeSet::new());
         for (number, place) in places {
             if self.unfreed.contains(&number) {
                 continue;
             }
             match self.free(place).await {
-                Ok(file) => {
+                Ok(outcome) => {
                     freed.push(number);
-                    removed.extend(file);
+                    match outcome {
+                        Freed::File(kind, file) => removed.push((kind, file)),
+                        Freed::Hole(segment) => drop(punched.insert(segment)),
+                    }
                 }
                 Err(StorageError::Closed) => return Err(StorageError::Closed),
                 Err(error) => {
@@ -269,23 +282,24 @@ impl<'c> Run<'c> {
         }
         // And gone, durably, before the queue forgets them.
         self.collector.sync_removals(removed).await?;
+        self.collector.sync_holes(punched).await?;
         self.collector.meta.forget_places(freed).await
     }
 
-    /// Gives the bytes of a place back; answers the file that was removed for it, if one was.
-    async fn free(&self, place: Place) -> Result<Option<(FileKind, u64)>, StorageError> {
-        let file = match place.location {
+    /// Gives the bytes of a place back.
+    async fn free(&self, place: Place) -> Result<Freed, StorageError> {
+        let freed = match place.location {
             Location::Segment { number, .. }
                 if place.whole_segment && self.collector.remove_empty_segment(number).await? =>
             {
-                return Ok(Some((FileKind::Segment, number)));
+                return Ok(Freed::File(FileKind::Segment, number));
             }
-            Location::Segment { .. } => None,
-            Location::File(number) => Some((FileKind::Blob, number)),
+            Location::Segment { number, .. } => Freed::Hole(number),
+            Location::File(number) => Freed::File(FileKind::Blob, number),
         };
         let store = &self.collector.store;
         store.remove(place.location, place.size).await?;
-        Ok(file)
+        Ok(freed)
     }
 
     pub(super) fn set_aside(&mut self, rows: Vec<DamagedRow>) {

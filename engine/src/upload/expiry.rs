@@ -27,6 +27,27 @@ pub(crate) struct Expired {
     pub(crate) failed: u64,
 }
 
+/// What is to be done with an upload nobody has open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Stays,
+    /// It is over.
+    Goes {
+        /// Its data file, if that is no blob's.
+        file: Option<u64>,
+        /// The bytes clients had sent, if it goes because it has expired.
+        expired: Option<u64>,
+    },
+}
+
+/// One look at all uploads.
+struct Pass {
+    now: EngineTime,
+    sweep: Sweep,
+    /// Engine time was written down, not before `now`.
+    is_time_kept: bool,
+}
+
 // === impl Uploads ===
 
 impl Uploads {
@@ -41,7 +62,11 @@ impl Uploads {
     /// Cancel safe: an upload whose removal began is removed to its end.
     pub(crate) async fn expire(&self, sweep: Sweep) -> Result<Expired, StorageError> {
         let shared = Arc::clone(&self.shared);
-        let now = shared.records.now();
+        let mut pass = Pass {
+            now: shared.records.now(),
+            sweep,
+            is_time_kept: false,
+        };
         let listed = blocking(move || shared.sessions.list()).await?;
         let mut expired = Expired::default();
         for upload in listed {
@@ -55,14 +80,7 @@ impl Uploads {
             if place.is_some() {
                 continue;
             }
-            let shared = Arc::clone(&self.shared);
-            let removed = blocking(move || {
-                let removed = shared.remove_if_over(upload, now, sweep);
-                // Held until here, even if the caller goes away: who resumes the upload waits.
-                drop((place, slot));
-                removed
-            });
-            match removed.await {
+            match self.expire_one(upload, (place, slot), &mut pass).await {
                 Ok(None) => {}
                 Ok(Some(bytes)) => {
                     expired.uploads += 1;
@@ -75,6 +93,37 @@ impl Uploads {
                 }
             }
         }
+        Ok(expired)
+    }
+
+    /// Looks at one upload, whose slot and writer's place are held by `hold`; answers how many bytes
+    /// had been sent if it had expired.
+    async fn expire_one(
+        &self,
+        upload: [u8; 16],
+        hold: impl Send + 'static,
+        pass: &mut Pass,
+    ) -> Result<Option<u64>, StorageError> {
+        let (shared, now) = (Arc::clone(&self.shared), pass.now);
+        let Fate::Goes { file, expired } = blocking(move || shared.fate(upload, now)).await? else {
+            return Ok(None);
+        };
+        if pass.sweep == Sweep::Count {
+            return Ok(expired);
+        }
+        if expired.is_some() && !pass.is_time_kept {
+            // A power cut may take the removal back: it must not take the time back as well.
+            self.shared.records.keep_time().await?;
+            pass.is_time_kept = true;
+        }
+        let shared = Arc::clone(&self.shared);
+        blocking(move || {
+            let removed = shared.remove_over(upload, file);
+            // Held until here, even if the caller goes away: who resumes the upload waits.
+            drop(hold);
+            removed
+        })
+        .await?;
         Ok(expired)
     }
 
@@ -144,28 +193,21 @@ impl Shared {
         }
     }
 
-    /// Removes an upload nobody has open, if it is over; answers how many bytes had been sent if it
-    /// had expired. Blocks.
-    fn remove_if_over(
-        &self,
-        upload: [u8; 16],
-        now: EngineTime,
-        sweep: Sweep,
-    ) -> Result<Option<u64>, StorageError> {
+    /// What is to be done with an upload nobody has open. Blocks.
+    fn fate(&self, upload: [u8; 16], now: EngineTime) -> Result<Fate, StorageError> {
+        let nothing_but_the_record = Fate::Goes {
+            file: None,
+            expired: None,
+        };
         let record = match self.sessions.load(upload) {
             Ok(Some(record)) => record,
-            Ok(None) | Err(StorageError::Corrupt(_)) if sweep == Sweep::Count => return Ok(None),
-            Ok(None) => {
-                // The beginnings of a record that a process left when it died.
-                self.sessions.remove(upload)?;
-                return Ok(None);
-            }
+            // The beginnings of a record that a process left when it died.
+            Ok(None) => return Ok(nothing_but_the_record),
             Err(StorageError::Corrupt(damage)) => {
                 // A power cut may leave such a record. Nobody can go on with the upload, and its
                 // file is found as an orphan.
-                tracing::warn!(%damage, "removing the record of an upload that cannot go on");
-                self.sessions.remove(upload)?;
-                return Ok(None);
+                tracing::warn!(%damage, "the record of an upload that cannot go on is to go");
+                return Ok(nothing_but_the_record);
             }
             Err(error) => return Err(error),
         };
@@ -173,16 +215,20 @@ impl Shared {
         let is_over = has_expired || self.records.is_upload_ended(upload, record.id_expiry)?;
         let is_blob = self.records.file_holder(record.file)?.is_some();
         if !is_over && !is_blob {
-            return Ok(None);
+            return Ok(Fate::Stays);
         }
-        let sent = (has_expired && !is_blob).then_some(record.written.offset);
-        if sweep == Sweep::Count {
-            return Ok(sent);
+        Ok(Fate::Goes {
+            file: (!is_blob).then_some(record.file),
+            expired: (has_expired && !is_blob).then_some(record.written.offset),
+        })
+    }
+
+    /// Removes what is left of an upload that is over: its data file, if one is named, and its
+    /// record last. Blocks.
+    fn remove_over(&self, upload: [u8; 16], file: Option<u64>) -> Result<(), StorageError> {
+        if let Some(number) = file {
+            self.store.remove_file(number)?;
         }
-        if !is_blob {
-            self.store.remove_file(record.file)?;
-        }
-        self.sessions.remove(upload)?;
-        Ok(sent)
+        self.sessions.remove(upload)
     }
 }

@@ -27,6 +27,8 @@ pub(crate) trait Records: fmt::Debug + Send + Sync + 'static {
 
     fn file_holder(&self, number: u64) -> Result<Option<Digest>, StorageError>;
 
+    fn keep_time(&self) -> Pending<'_, ()>;
+
     /// Lets a store that was full look whether there is space again.
     fn look_for_space(&self) -> Pending<'_, ()>;
 }
@@ -60,6 +62,10 @@ impl Records for Metadata {
 
     fn file_holder(&self, number: u64) -> Result<Option<Digest>, StorageError> {
         self.file_holder(number)
+    }
+
+    fn keep_time(&self) -> Pending<'_, ()> {
+        Box::pin(self.keep_time())
     }
 
     fn look_for_space(&self) -> Pending<'_, ()> {
