@@ -23,6 +23,8 @@ mod memory;
 mod memory_file;
 mod redb_backend;
 mod reserve;
+#[cfg(any(test, feature = "test-util"))]
+mod simulated;
 #[cfg(test)]
 mod suite;
 mod syscalls;
@@ -35,6 +37,8 @@ pub(crate) use health::Health;
 pub use memory::{DiskCounts, Fault, MemoryDisk};
 pub(crate) use redb_backend::{DiskBackend, Latch};
 pub(crate) use reserve::Reserve;
+#[cfg(any(test, feature = "test-util"))]
+pub use simulated::{Crash, Dice, Held, Journal, ReadCounts, Replay, SeededRandom, SimulatedDisk};
 pub use system::SystemDisk;
 pub(crate) use watched::WatchedDisk;
 

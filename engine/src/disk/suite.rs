@@ -1,6 +1,6 @@
 //! The contract of [`Disk`], as tests that every implementation passes.
 
-use super::{Disk, DiskBackend, DiskFile, MemoryDisk, SystemDisk};
+use super::{Disk, DiskBackend, DiskFile, MemoryDisk, SimulatedDisk, SystemDisk};
 use redb::{ReadableDatabase, TableDefinition};
 use std::io::{ErrorKind, IoSlice};
 use std::path::Path;
@@ -13,6 +13,9 @@ fn on_every_disk(check: impl Fn(&dyn Disk, &Path)) {
     let memory = MemoryDisk::new();
     memory.create_directory(Path::new("/store")).unwrap();
     check(&memory, Path::new("/store"));
+    let simulated = SimulatedDisk::new();
+    simulated.create_directory(Path::new("/store")).unwrap();
+    check(&simulated, Path::new("/store"));
 }
 
 fn read(file: &Arc<dyn DiskFile>) -> Vec<u8> {

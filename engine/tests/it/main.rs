@@ -13,6 +13,7 @@
 mod blobs; // push, read, delete, mount; sizes around every boundary
 mod collection; // space comes back on the disk
 mod collector; // plan, pause, budget, progress
+mod crash; // random operations, crashed at any change of the disk
 mod kill; // a process killed in the middle of an upload
 mod leases; // grace, leases, and deleting a blob in spite of them
 mod model; // random operations against a reference model
