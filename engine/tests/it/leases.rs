@@ -216,7 +216,7 @@ async fn a_lease_of_less_than_a_second_is_one_of_a_second() {
 }
 
 #[tokio::test]
-async fn deleting_a_blob_takes_this_repositorys_link_at_once_in_spite_of_its_lease() {
+async fn deleting_a_blob_takes_its_link_here_at_once_in_spite_of_its_lease() {
     let store = Store::new(GRACE).await;
     let digest = store.push().await;
     let other = store.engine.repository(&"b".parse().unwrap());
