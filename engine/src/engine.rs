@@ -1,5 +1,6 @@
 //! [`Engine`]: a store that is open. The only place that builds the layers on one another.
 
+use crate::backup::{self, BackupError, BackupOptions, BackupReport, Backups, TransferProgress};
 use crate::blob::LocalStore;
 use crate::digest::Digest;
 use crate::disk::{Disk, blocking};
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) uploads: Arc<Uploads>,
     pub(crate) collector: Arc<Collector>,
     pub(crate) policies: Arc<Policies>,
+    backups: Arc<Backups>,
     /// The collector's task, and what ends it: by a message, or by being dropped with the last
     /// handle. `None` after closing, and when it works on demand only.
     background: Mutex<Option<(watch::Sender<()>, JoinHandle<()>)>>,
@@ -60,6 +62,9 @@ pub enum OpenError {
         /// The newest this version reads.
         supported: u32,
     },
+    /// A restore into it died before it was complete. Nothing was changed.
+    #[error("a restore into {} was interrupted", .0.display())]
+    Restoring(PathBuf),
     /// The machine failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -133,6 +138,7 @@ impl Engine {
                 uploads,
                 collector,
                 policies,
+                backups: Arc::default(),
                 background,
             }),
         })
@@ -322,6 +328,46 @@ impl Engine {
         self.inner.policies.run().await
     }
 
+    /// Makes a backup in `directory`, or brings the one there up to date, while everything goes on:
+    /// see [`backup::restore`] for the way back. Everything that was acknowledged before the call is
+    /// in it; uploads are not.
+    ///
+    /// The metadata is copied whole, of content what the directory does not have. Nothing is freed
+    /// in the store meanwhile; deletes are, when it ends. Memory does not grow with the store.
+    /// When it returns, the backup is durable.
+    ///
+    /// # Errors
+    /// [`BackupError`]; the backup that was there before is as it was.
+    ///
+    /// # Cancel safety
+    /// A cancelled call ends soon. What was copied is not copied again by the next one.
+    pub async fn backup(
+        &self,
+        directory: &Path,
+        options: BackupOptions,
+    ) -> Result<BackupReport, BackupError> {
+        let Inner {
+            meta,
+            store,
+            collector,
+            backups,
+            ..
+        } = &*self.inner;
+        let source = async {
+            backup::Source {
+                hold: collector.hold().await,
+                meta: Arc::clone(meta),
+                store: Arc::clone(store),
+            }
+        };
+        backup::create(backups, source, directory, options).await
+    }
+
+    /// How far the backup that runs is.
+    pub fn backup_progress(&self) -> watch::Receiver<TransferProgress> {
+        self.inner.backups.progress()
+    }
+
     /// Whether the store can serve: reads its metadata and asks whether its writer runs.
     ///
     /// # Errors
@@ -353,6 +399,7 @@ impl Engine {
     /// # Cancel safety
     /// A cancelled call goes on closing when the last handle is dropped.
     pub async fn close(&self) -> Result<(), StorageError> {
+        self.inner.backups.cancel();
         self.inner.collector.stop().await;
         let background = self.inner.background.lock().take();
         if let Some((stop, work)) = background {
@@ -372,7 +419,7 @@ impl Engine {
 }
 
 /// Makes the store's directory and its missing parents, so that a power cut leaves them there.
-fn make_root(disk: &dyn Disk, root: &Path) -> Result<(), StorageError> {
+pub(crate) fn make_root(disk: &dyn Disk, root: &Path) -> Result<(), StorageError> {
     let is_missing = |path: &&Path| {
         let listed = disk.list(path);
         !path.as_os_str().is_empty()
@@ -409,6 +456,13 @@ async fn blocking_open(mut options: Options) -> Result<Opened, OpenError> {
             io::ErrorKind::WouldBlock => OpenError::InUse(root.to_owned()),
             _ => StorageError::io("lock", &path, error).into(),
         })?;
+        match disk.open(&layout.restoring(), false) {
+            Ok(_) => return Err(OpenError::Restoring(root.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(StorageError::io("open", &layout.restoring(), error).into());
+            }
+        }
         let store = LocalStore::new(Arc::clone(disk), layout.clone()).reserving(options.reserve);
         let store = Arc::new(store);
         let metadata = layout.metadata();

@@ -26,7 +26,7 @@ pub(crate) struct Layout {
 }
 
 /// What a numbered file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum FileKind {
     /// One blob.
     Blob,
@@ -66,6 +66,28 @@ impl Layout {
 
     pub(crate) fn metadata(&self) -> PathBuf {
         self.root.join("metadata.redb")
+    }
+
+    /// The metadata while a restore makes it: as long as it is there, this is no store.
+    pub(crate) fn restoring(&self) -> PathBuf {
+        self.root.join("metadata.redb.restoring")
+    }
+
+    // --- a backup has the same files in the same places, and these ---
+
+    /// Says that a directory is a backup, and of which store.
+    pub(crate) fn backup_marker(&self) -> PathBuf {
+        self.root.join("BACKUP")
+    }
+
+    /// What makes a backup complete.
+    pub(crate) fn backup_manifest(&self) -> PathBuf {
+        self.root.join("MANIFEST")
+    }
+
+    /// The metadata of one backup.
+    pub(crate) fn backup_metadata(&self, number: u64) -> PathBuf {
+        self.root.join(backup_metadata_name(number))
     }
 
     /// The directory of the directories of one kind of file.
@@ -119,6 +141,27 @@ pub(crate) fn parse_number(name: &Path) -> Option<u64> {
     (format!("{number:x}") == text).then_some(number)
 }
 
+/// The number in a name made by [`Layout::backup_metadata`].
+pub(crate) fn parse_backup_metadata(name: &Path) -> Option<u64> {
+    let text = name.to_str()?;
+    let hex = text.strip_prefix("metadata-")?.strip_suffix(".redb")?;
+    parse_number(Path::new(hex))
+}
+
+/// What was listed under a name in a directory.
+pub(crate) fn entry(directory: &Path, name: &Path) -> PathBuf {
+    directory.join(name)
+}
+
+/// The name a file is written under before it gets its own.
+pub(crate) fn new_name(path: &Path) -> PathBuf {
+    path.with_added_extension("new")
+}
+
+fn backup_metadata_name(number: u64) -> String {
+    format!("metadata-{number:x}.redb")
+}
+
 /// The upload in a name made by [`Layout::session`] and its kin.
 pub(crate) fn parse_session(name: &Path) -> Option<[u8; 16]> {
     let text = name.to_str()?;
@@ -149,6 +192,16 @@ mod tests {
         for other in ["", "01", "F", "+1", "x", "1.new", "lost+found"] {
             assert_eq!(parse_number(Path::new(other)), None, "{other:?}");
         }
+        for number in [0, 26, u64::MAX] {
+            let path = layout.backup_metadata(number);
+            let name = Path::new(path.file_name().unwrap());
+            assert_eq!(parse_backup_metadata(name), Some(number));
+            assert_eq!(parse_backup_metadata(&new_name(name)), None);
+        }
+        assert_eq!(
+            new_name(&layout.file(FileKind::Blob, 1)),
+            Path::new("/store/blobs/0/1.new")
+        );
         let upload = [7; 16];
         for path in [
             layout.session(upload),

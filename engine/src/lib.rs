@@ -26,6 +26,7 @@
 //! uploads/         one small file per unfinished upload
 //! ```
 
+pub mod backup;
 pub mod blob;
 pub mod clock;
 pub mod descriptor;

@@ -47,6 +47,9 @@ pub(crate) async fn open(config: &StoreConfig, in_use: &str) -> Result<Engine> {
         Ok(engine) => Ok(engine),
         Err(error @ OpenError::InUse(_)) => bail!("{error}: {in_use}"),
         Err(error @ OpenError::NewerFormat { .. }) => bail!("{error}: install a newer floundr"),
+        Err(error @ OpenError::Restoring(_)) => {
+            bail!("{error}: run floundr restore again, which begins anew")
+        }
         Err(error @ OpenError::Storage(_)) => Err(error)
             .with_context(|| format!("cannot open the store in {}", config.root.display())),
     }

@@ -202,6 +202,21 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.expect_parent(to)?;
+        let file = match state.names.get(from) {
+            Some(Node::File(file)) => Arc::clone(file),
+            Some(Node::Directory) => return Err(io::ErrorKind::IsADirectory.into()),
+            None => return Err(io::ErrorKind::NotFound.into()),
+        };
+        if state.names.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.names.insert(to.to_owned(), Node::File(file));
+        Ok(())
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
         match state.names.get(path) {

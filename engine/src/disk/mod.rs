@@ -51,7 +51,9 @@ use std::sync::Arc;
 
 /// A file system, or something that behaves like one (see the module's contract).
 pub trait Disk: fmt::Debug + Send + Sync + 'static {
-    /// Opens a file for reading and writing; with `create` it is made when it does not exist.
+    /// Opens a file for reading and writing; with `create` it is made when it does not exist. One
+    /// that may only be read (by its permissions, or on a medium that cannot be written) is opened
+    /// for reading when `create` is not asked for.
     ///
     /// # Errors
     /// What the system answers; [`io::ErrorKind::NotFound`] when it does not exist.
@@ -75,6 +77,13 @@ pub trait Disk: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// What the system answers.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Gives a file a second name in the same file system. Both are the same file from then on.
+    ///
+    /// # Errors
+    /// What the system answers; [`io::ErrorKind::CrossesDevices`] between two file systems,
+    /// [`io::ErrorKind::AlreadyExists`] when something has that name.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file. Who has it open goes on reading it.
     ///

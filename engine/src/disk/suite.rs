@@ -149,6 +149,22 @@ fn names_can_be_listed_changed_and_removed() {
 }
 
 #[test]
+fn a_hard_link_is_the_same_file_under_a_second_name() {
+    on_every_disk(|disk, root| {
+        let (first, second) = (root.join("first"), root.join("second"));
+        let kind = disk.hard_link(&first, &second).unwrap_err().kind();
+        assert_eq!(kind, ErrorKind::NotFound);
+        let file = disk.open(&first, true).unwrap();
+        disk.hard_link(&first, &second).unwrap();
+        let kind = disk.hard_link(&first, &second).unwrap_err().kind();
+        assert_eq!(kind, ErrorKind::AlreadyExists);
+        file.write_all_at(&[IoSlice::new(b"both")], 0).unwrap();
+        disk.remove(&first).unwrap();
+        assert_eq!(read(&disk.open(&second, false).unwrap()), b"both");
+    });
+}
+
+#[test]
 fn a_lock_has_one_holder_at_a_time() {
     on_every_disk(|disk, root| {
         let path = root.join("LOCK");

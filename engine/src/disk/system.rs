@@ -29,12 +29,16 @@ struct SystemFile {
 
 impl Disk for SystemDisk {
     fn open(&self, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>> {
-        let file = OpenOptions::new()
+        let opened = OpenOptions::new()
             .read(true)
             .write(true)
             .create(create)
             .truncate(false)
-            .open(path)?;
+            .open(path);
+        let file = match opened {
+            Err(error) if !create && is_read_only(&error) => File::open(path)?,
+            opened => opened?,
+        };
         Ok(Arc::new(SystemFile {
             file: Arc::new(file),
         }))
@@ -53,6 +57,10 @@ impl Disk for SystemDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -177,6 +185,14 @@ impl DiskFile for SystemFile {
         let mapping = SystemMapping::new(&self.file)?;
         Ok(Some(Arc::new(mapping)))
     }
+}
+
+/// Whether the system says that a file may not be written.
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+    )
 }
 
 /// Whether the system says that it does not have an operation for this file.

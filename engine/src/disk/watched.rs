@@ -51,6 +51,11 @@ impl WatchedDisk {
         }))
     }
 
+    /// The disk itself, for files that are not the store's: their failures are not its failures.
+    pub(crate) fn unwatched(&self) -> &Arc<dyn Disk> {
+        &self.0.disk
+    }
+
     /// Notes a failure of `path` after which nothing may be written, other than of a sync.
     pub(crate) fn fail(&self, path: &Path, failure: &StorageError) {
         self.0.fail(path, failure);
@@ -117,6 +122,10 @@ impl Disk for WatchedDisk {
 
     fn free_bytes(&self, path: &Path) -> io::Result<Option<u64>> {
         self.0.disk.free_bytes(path)
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.disk.hard_link(from, to)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

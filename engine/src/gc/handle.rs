@@ -5,6 +5,7 @@ use super::report::{
     PlannedRemoval, RemovalReason,
 };
 use super::{Collector, cut_of};
+use crate::clock::EngineTime;
 use crate::disk::blocking;
 use crate::engine::Inner;
 use crate::fault::StorageError;
@@ -33,7 +34,7 @@ impl CollectorHandle {
 
     /// Takes away what is garbage now: expired uploads, files without a record, blobs that nothing
     /// links, rows of what was deleted. Every removal it reports is durable on return, and its bytes
-    /// are given back. What becomes garbage meanwhile is left to the next run.
+    /// are given back, unless a backup holds them ([`GcReport::held`]). What becomes garbage meanwhile is left to the next run.
     ///
     /// A run with a grace of its own comes to its end whatever happens: after a crash, a close or a
     /// pause it goes on by itself, and takes what was garbage when it began.
@@ -73,6 +74,11 @@ impl CollectorHandle {
         items.truncate(limit);
         let items = items.into_iter().map(|item| planned(&cut, item)).collect();
         Ok(Listing { items, more })
+    }
+
+    /// The time that all times of the collector are to be compared with.
+    pub fn now(&self) -> EngineTime {
+        self.engine.meta.now()
     }
 
     /// Where the collector stands.

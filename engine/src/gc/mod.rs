@@ -14,16 +14,19 @@
 //!
 //! What could not be read is never taken for garbage: a damaged row keeps what it may hold, is named
 //! in a report, and everything else goes on. A failure of the machine ends the run; the queues are
-//! in the store, so the next run goes on where it ended. The argument is in `docs/gc.md`.
+//! in the store, so the next run goes on where it ended. While a backup copies what the records of
+//! one moment name, no bytes are freed: see `hold`. The argument is in `docs/gc.md`.
 //!
 //! ```text
 //! control   orders, budget, damaged rows      run     one run, phase by phase
 //! handle    what callers can ask              report, why   the answers
 //! trash     making deletions final            policy  what goes by itself
+//! hold      what keeps bytes while they are copied
 //! ```
 
 mod control;
 mod handle;
+mod hold;
 mod policy;
 mod reconcile;
 mod report;
@@ -46,15 +49,18 @@ pub use why::{
     StoredIn, Why,
 };
 
+pub(crate) use hold::Hold;
+use hold::Holds;
+
 use crate::blob::LocalStore;
 use crate::clock::EngineTime;
 use crate::disk::blocking;
 use crate::fault::StorageError;
 use crate::meta::{Cut, Metadata};
 use crate::options::CollectBudget;
-use crate::upload::{Sweep, Uploads};
+use crate::upload::Uploads;
 use control::Desk;
-use reconcile::Inherited;
+use reconcile::{Inherited, Search};
 use run::{Parts, Run};
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +79,8 @@ pub(crate) struct Collector {
     policies: Arc<Policies>,
     /// Woken when a commit left work.
     wake: Arc<Notify>,
+    /// Asked before any bytes go.
+    holds: Holds,
     /// Which files earlier processes may have left.
     inherited: Inherited,
     /// One run at a time.
@@ -100,9 +108,18 @@ impl Collector {
             uploads,
             policies,
             wake,
+            holds: Holds::default(),
             running: Mutex::new(()),
             desk,
         })
+    }
+
+    /// Keeps all bytes on the disk, those of removed records included, until the hold is dropped.
+    ///
+    /// # Cancel safety
+    /// A cancelled call holds nothing.
+    pub(crate) async fn hold(&self) -> Hold {
+        self.holds.hold(Arc::clone(&self.wake)).await
     }
 
     /// Works until `stop` closes: after each wake-up, and every `interval` for what became due. A
@@ -146,7 +163,10 @@ impl Collector {
         }
         let _one = self.running.lock().await;
         match self.reconcile().await {
-            Ok(()) => (self.desk.status).send_modify(|status| status.orphans_searched = true),
+            Ok(Search::Done) => {
+                (self.desk.status).send_modify(|status| status.orphans_searched = true);
+            }
+            Ok(Search::Held) => {}
             Err(error) => tracing::error!(%error, "the search for files without a record stopped"),
         }
     }
@@ -237,7 +257,7 @@ impl Collector {
 
     /// What a run would do, without doing it. Reads in proportion to what is due.
     async fn dry_run(&self, cut: Cut, empty_trash: bool) -> Result<GcReport, StorageError> {
-        let expired = self.uploads.expire(Sweep::Count).await?;
+        let expired = self.uploads.count_expired().await?;
         let until = if empty_trash {
             EngineTime(u64::MAX)
         } else {

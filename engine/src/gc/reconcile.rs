@@ -8,7 +8,9 @@
 //! 1. A range is forgotten only when every file in it that was nobody's is gone, durably: those of
 //!    uploads that were over before the search began, too.
 //! 2. The numbers of uploads that are not over stay on record: their file may be left behind later.
-//! 3. A range that could not be compared is compared at another turn.
+//! 3. A range that could not be compared, as a whole, is compared at another turn.
+//! 4. A file is looked up in the records and removed under one right to free bytes: one that lost
+//!    its record just now may be one that is being copied.
 
 use super::Collector;
 use crate::disk::blocking;
@@ -17,6 +19,15 @@ use crate::layout::{FileKind, directory_of};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// How a search ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Search {
+    /// Everything was looked at.
+    Done,
+    /// No bytes may be freed now.
+    Held,
+}
 
 /// The ranges of file numbers that are still to be compared.
 #[derive(Debug)]
@@ -38,55 +49,74 @@ impl Inherited {
 
 impl Collector {
     /// Compares the ranges that are left; does nothing when none is. The caller is the one that runs.
-    pub(super) async fn reconcile(&self) -> Result<(), StorageError> {
+    pub(super) async fn reconcile(&self) -> Result<Search, StorageError> {
         let ranges = self.inherited.ranges.lock().clone();
         if ranges.is_empty() {
-            return Ok(());
+            return Ok(Search::Done);
         }
-        let kept = self.reconcile_blobs(&ranges).await?;
-        let empty_segments = self.reconcile_segments(&ranges).await?;
+        let Some(kept) = self.reconcile_blobs(&ranges).await? else {
+            return Ok(Search::Held);
+        };
+        let Some(empty_segments) = self.reconcile_segments(&ranges).await? else {
+            return Ok(Search::Held);
+        };
         self.sync_directories(&ranges).await?;
         let starts = ranges.iter().map(|&(start, _)| start).collect();
         (self.meta)
             .forget_files(starts, kept, empty_segments)
             .await?;
         self.inherited.ranges.lock().clear();
-        Ok(())
+        Ok(Search::Done)
     }
 
-    /// Removes the files that are nobody's; answers the numbers of those that are uploads'.
+    /// Removes the files that are nobody's; answers the numbers of those that are uploads', `None`
+    /// when no bytes may be freed.
     ///
     /// The order matters: files are listed first, then uploads are asked, then records: a file
     /// that becomes a blob meanwhile is still found to be somebody's.
-    async fn reconcile_blobs(&self, ranges: &[(u64, u64)]) -> Result<Vec<u64>, StorageError> {
+    async fn reconcile_blobs(
+        &self,
+        ranges: &[(u64, u64)],
+    ) -> Result<Option<Vec<u64>>, StorageError> {
         let files = self.list(FileKind::Blob, ranges).await?;
         if files.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         }
         let live = self.uploads.live_files().await?;
         let mut kept = Vec::new();
         for number in files {
             if live.contains(&number) {
                 kept.push(number);
-            } else if self.meta.file_holder(number)?.is_none() {
+                continue;
+            }
+            let Some(_free) = self.holds.try_free() else {
+                return Ok(None);
+            };
+            if self.meta.file_holder(number)?.is_none() {
                 tracing::info!(number, "removing a file that no record names");
                 let store = Arc::clone(&self.store);
                 blocking(move || store.remove_file(number)).await?;
                 self.desk.count_orphan();
             }
         }
-        Ok(kept)
+        Ok(Some(kept))
     }
 
-    async fn reconcile_segments(&self, ranges: &[(u64, u64)]) -> Result<Vec<u64>, StorageError> {
+    async fn reconcile_segments(
+        &self,
+        ranges: &[(u64, u64)],
+    ) -> Result<Option<Vec<u64>>, StorageError> {
         let mut empty = Vec::new();
         for number in self.list(FileKind::Segment, ranges).await? {
+            let Some(_free) = self.holds.try_free() else {
+                return Ok(None);
+            };
             if self.remove_empty_segment(number).await? {
                 tracing::info!(number, "removed a segment in which nothing lies");
                 empty.push(number);
             }
         }
-        Ok(empty)
+        Ok(Some(empty))
     }
 
     /// Makes it durable that files of `ranges` are gone, whoever removed them: an upload that ends

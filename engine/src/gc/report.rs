@@ -56,6 +56,8 @@ pub struct GcReport {
     pub damaged: u64,
     /// Files and uploads that could not be removed; the next run tries again.
     pub failed: u64,
+    /// Bytes stay until a backup that copies them has ended; then they go by themselves.
+    pub held: bool,
     /// It came to its end. If not, it was paused; the rest goes when it is resumed.
     pub complete: bool,
     /// Nothing of it was done.
@@ -170,6 +172,22 @@ pub struct PlanPosition {
 #[error("not a place in a plan of the collector")]
 pub struct ParsePositionError;
 
+// === impl GcPhase ===
+
+impl GcPhase {
+    /// One word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Uploads => "uploads",
+            Self::Trash => "trash",
+            Self::Blobs => "blobs",
+            Self::Rows => "rows",
+            Self::Space => "space",
+        }
+    }
+}
+
 // === impl GcStatus ===
 
 impl GcStatus {
@@ -194,6 +212,7 @@ impl GcReport {
             orphan_files,
             damaged,
             failed,
+            held: _,
             complete: _,
             dry_run: _,
         } = self;

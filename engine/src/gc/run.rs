@@ -16,7 +16,7 @@ use crate::disk::blocking;
 use crate::fault::StorageError;
 use crate::layout::FileKind;
 use crate::meta::{Candidate, Collected, Cut, DamagedRow, Location, Mark, Place};
-use crate::upload::{Expired, Sweep};
+use crate::upload::Expired;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -104,7 +104,11 @@ impl<'c> Run<'c> {
             uploads,
             bytes,
             failed,
-        } = self.collector.uploads.expire(Sweep::Remove).await?;
+            is_held,
+        } = (self.collector.uploads)
+            .expire(|| self.collector.holds.try_free())
+            .await?;
+        self.report.held |= is_held;
         self.report.expired_uploads += uploads;
         self.report.expired_bytes += bytes;
         self.report.failed += failed;
@@ -237,10 +241,14 @@ impl<'c> Run<'c> {
 
     // --- space ---
 
-    /// Gives back the bytes of places whose record is gone.
+    /// Gives back the bytes of places whose record is gone. Those that are held stay in the queue.
     async fn sweep(&mut self) -> Result<(), Halt> {
         let mut after = None;
         loop {
+            let Some(_free) = self.collector.holds.try_free() else {
+                self.report.held = self.collector.meta.queued()?.1 > 0;
+                return Ok(());
+            };
             let piece = self.collector.meta.places(after, BATCH)?;
             self.set_aside(piece.damaged);
             if let Some((last, _)) = piece.items.last() {

@@ -178,6 +178,17 @@ pub struct StoreUsage {
 // === impl EdgeReason ===
 
 impl EdgeReason {
+    /// What it is, in few words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Layer => "layer",
+            Self::ForeignLayer => "foreign-layer",
+            Self::Child => "child",
+            Self::Subject => "subject",
+        }
+    }
+
     /// Whether such a link keeps what it leads to.
     pub fn keeps(self) -> bool {
         self != Self::Subject

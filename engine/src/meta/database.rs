@@ -48,7 +48,7 @@ const LOW: u64 = 1024;
 const REOPENINGS: u32 = 16;
 
 /// The row of the key of upload ids in `Settings`.
-const UPLOAD_KEY: &[u8] = b"upload-key";
+pub(super) const UPLOAD_KEY: &[u8] = b"upload-key";
 
 /// The redb file and what is derived from it.
 #[derive(Debug)]
@@ -166,6 +166,20 @@ impl Database {
         })
     }
 
+    /// Refuses when views of the database are called back, so that the file can be closed. Who holds
+    /// one for long asks this from time to time, and never for another view: that would wait for
+    /// itself.
+    pub(super) fn check_current(&self) -> Result<(), StorageError> {
+        if self.snapshot.load().is_some() {
+            return Ok(());
+        }
+        if self.is_closed.load(Ordering::SeqCst) {
+            return Err(StorageError::Closed);
+        }
+        let why = "the metadata was opened again after a failure";
+        Err(StorageError::Metadata(why.to_owned()))
+    }
+
     /// Reads from the view of the last commit. A panic of redb on a damaged page is an error; a read
     /// of the medium that failed is tried once more, since redb refuses everybody after it.
     pub(super) fn read<T>(
@@ -180,9 +194,10 @@ impl Database {
         }
     }
 
-    fn read_once<T>(
+    /// Reads once, for who cannot begin anew.
+    pub(super) fn read_once<T>(
         &self,
-        read: impl Fn(&Snapshot) -> Result<T, StorageError>,
+        read: impl FnOnce(&Snapshot) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
         let snapshot = self.snapshot()?;
         catch_unwind(AssertUnwindSafe(|| read(&snapshot))).unwrap_or_else(|_panic| {

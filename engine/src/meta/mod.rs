@@ -11,6 +11,7 @@
 //! plan, why, usage                      what the collector would do, and why bytes are there
 //! rows        reading typed rows        transaction  writing them, edges and counts
 //! audit       recomputing and comparing all of them
+//! copy        all rows at one moment in a file of their own, for backups
 //! commit      group commit              database  the redb file, snapshot, time, file numbers
 //! jobs        what waits for it         opening   the steps of opening that file
 //! staging     the bytes that come before their records
@@ -23,6 +24,7 @@ mod audit;
 mod codec;
 mod commit;
 mod content;
+mod copy;
 mod creating;
 mod database;
 mod garbage;
@@ -63,6 +65,7 @@ mod write_trash;
 )]
 mod tests;
 
+pub(crate) use copy::{CopiedBlob, MetadataCopy};
 pub(crate) use garbage::Candidate;
 pub use garbage::DamagedRow;
 pub(crate) use plan::{Planned, Position};

@@ -124,12 +124,13 @@ pub(super) struct Snapshot {
     tables: [OnceLock<Bytewise>; Table::ALL.len()],
 }
 
-type Bytewise = ReadOnlyTable<&'static [u8], &'static [u8]>;
+/// A table as it is stored: bytes to bytes.
+pub(super) type Bytewise = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 // === impl Snapshot ===
 
 impl Snapshot {
-    pub(super) fn new(database: &redb::Database) -> Result<Self, StorageError> {
+    pub(super) fn new(database: &impl ReadableDatabase) -> Result<Self, StorageError> {
         let transaction = database
             .begin_read()
             .map_err(|error| failed(&error.into()))?;
@@ -156,7 +157,8 @@ impl Snapshot {
         }
     }
 
-    fn table(&self, table: Table) -> Result<&Bytewise, StorageError> {
+    /// An open table, for reading rows as they are stored.
+    pub(super) fn table(&self, table: Table) -> Result<&Bytewise, StorageError> {
         let cell = &self.tables[table.index()];
         if let Some(open) = cell.get() {
             return Ok(open);

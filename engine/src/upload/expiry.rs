@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// Whether uploads that are over are removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sweep {
+enum Sweep {
     Remove,
     /// They are left, and counted.
     Count,
@@ -25,6 +25,8 @@ pub(crate) struct Expired {
     pub(crate) bytes: u64,
     /// Those that could not be read or removed.
     pub(crate) failed: u64,
+    /// The rest was left, because bytes may not be freed now.
+    pub(crate) is_held: bool,
 }
 
 /// What is to be done with an upload nobody has open.
@@ -51,16 +53,41 @@ struct Pass {
 // === impl Uploads ===
 
 impl Uploads {
-    /// Removes what is left of uploads that have expired or ended, or only counts those that have
-    /// expired. Uploads that somebody works on are not touched. One that cannot be read or removed
-    /// is counted and left for the next time; it ends nothing for the others.
+    /// Removes what is left of uploads that have expired or ended. Uploads that somebody works on are
+    /// not touched. One that cannot be read or removed is counted and left for the next time; it ends
+    /// nothing for the others.
+    ///
+    /// `leave` is asked before each one for the right to free bytes: the file of an upload that has
+    /// ended may be that of a blob which was deleted since.
     ///
     /// # Errors
     /// [`StorageError`]: the uploads could not be listed.
     ///
     /// # Cancel safety
     /// Cancel safe: an upload whose removal began is removed to its end.
-    pub(crate) async fn expire(&self, sweep: Sweep) -> Result<Expired, StorageError> {
+    pub(crate) async fn expire<R: Send + 'static>(
+        &self,
+        leave: impl Fn() -> Option<R> + Send,
+    ) -> Result<Expired, StorageError> {
+        self.look(Sweep::Remove, leave).await
+    }
+
+    /// Counts uploads that have expired, and removes none.
+    ///
+    /// # Errors
+    /// [`StorageError`]: the uploads could not be listed.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a read has no effects.
+    pub(crate) async fn count_expired(&self) -> Result<Expired, StorageError> {
+        self.look(Sweep::Count, || Some(())).await
+    }
+
+    async fn look<R: Send + 'static>(
+        &self,
+        sweep: Sweep,
+        leave: impl Fn() -> Option<R> + Send,
+    ) -> Result<Expired, StorageError> {
         let shared = Arc::clone(&self.shared);
         let mut pass = Pass {
             now: shared.records.now(),
@@ -80,7 +107,14 @@ impl Uploads {
             if place.is_some() {
                 continue;
             }
-            match self.expire_one(upload, (place, slot), &mut pass).await {
+            let Some(right) = leave() else {
+                expired.is_held = true;
+                return Ok(expired);
+            };
+            match self
+                .expire_one(upload, (place, slot, right), &mut pass)
+                .await
+            {
                 Ok(None) => {}
                 Ok(Some(bytes)) => {
                     expired.uploads += 1;
@@ -96,8 +130,8 @@ impl Uploads {
         Ok(expired)
     }
 
-    /// Looks at one upload, whose slot and writer's place are held by `hold`; answers how many bytes
-    /// had been sent if it had expired.
+    /// Looks at one upload, whose slot, writer's place and right to free bytes are held by `hold`;
+    /// answers how many bytes had been sent if it had expired.
     async fn expire_one(
         &self,
         upload: [u8; 16],
@@ -119,7 +153,8 @@ impl Uploads {
         let shared = Arc::clone(&self.shared);
         blocking(move || {
             let removed = shared.remove_over(upload, file);
-            // Held until here, even if the caller goes away: who resumes the upload waits.
+            // Held until here, even if the caller goes away: who resumes the upload waits, and who
+            // copies files begins afterwards.
             drop(hold);
             removed
         })

@@ -35,7 +35,7 @@ mod tests;
 mod uploads;
 mod writer;
 
-pub(crate) use expiry::{Expired, Sweep};
+pub(crate) use expiry::Expired;
 pub(crate) use id::UploadKey;
 pub use id::{ParseUploadIdError, UploadId};
 pub use session::UploadSession;

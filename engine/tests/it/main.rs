@@ -10,6 +10,7 @@
     reason = "tests say what goes wrong by panicking; a test is one story"
 )]
 
+mod backup; // backups under load, restored elsewhere
 mod blobs; // push, read, delete, mount; sizes around every boundary
 mod collection; // space comes back on the disk
 mod collector; // plan, pause, budget, progress

@@ -38,6 +38,7 @@ pub(super) enum Change {
     Sync {
         file: usize,
     },
+    /// A name: of a new file, or one more of a file that is there.
     Create {
         path: PathBuf,
         file: usize,

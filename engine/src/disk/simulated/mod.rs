@@ -205,6 +205,19 @@ impl Disk for SimulatedDisk {
         })
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change(|state| {
+            state.expect_parent(to)?;
+            let file = state.expect_file(from)?;
+            if state.image.node(to).is_some() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            let path = to.to_owned();
+            state.record(Change::Create { path, file });
+            Ok(())
+        })
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.change(|state| {
             let file = state.expect_file(path)?;

@@ -2,6 +2,7 @@
 //! audit.
 
 mod batches;
+mod copy;
 mod damage;
 mod listings;
 mod policies;

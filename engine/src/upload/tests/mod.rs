@@ -8,7 +8,7 @@ mod resume; // going on after a drop, a kill, a power cut, a takeover
 
 use super::record::SessionRecord;
 use super::records::Records;
-use super::{Sweep, UploadError, UploadId, UploadKey, UploadSession, Uploads};
+use super::{UploadError, UploadId, UploadKey, UploadSession, Uploads};
 use crate::blob::LocalStore;
 use crate::blob::store::Pending;
 use crate::clock::EngineTime;
@@ -72,7 +72,7 @@ struct FakeRecords {
 impl World {
     /// Ends what is over; answers how many uploads had expired.
     async fn expired(&self) -> u64 {
-        let expired = self.uploads.expire(Sweep::Remove).await.unwrap();
+        let expired = self.uploads.expire(|| Some(())).await.unwrap();
         assert_eq!(expired.failed, 0);
         expired.uploads
     }

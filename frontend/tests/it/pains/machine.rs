@@ -191,6 +191,10 @@ impl Disk for Machine {
         self.memory.rename(from, to)
     }
 
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.memory.hard_link(from, to)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.enter(Call::Remove, path, 0)?;
         self.memory.remove(path)

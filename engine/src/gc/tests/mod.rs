@@ -1,5 +1,7 @@
 //! The collector against damage: one row that cannot be read, whichever it is, keeps what it may
-//! hold and nothing else.
+//! hold and nothing else. And the world these tests and those of `hold` are in.
+
+mod hold;
 
 use super::CollectOptions;
 use crate::clock::Clock;
@@ -44,6 +46,10 @@ impl World {
     async fn with_undo(undo: Duration) -> Self {
         let disk = Arc::new(MemoryDisk::new());
         disk.create_directory(Path::new("/store")).unwrap();
+        Self::on(disk, undo).await
+    }
+
+    async fn on(disk: Arc<MemoryDisk>, undo: Duration) -> Self {
         let hands = Arc::new(Hands::default());
         let mut options = Options::new("/store");
         options.disk = Arc::clone(&disk) as Arc<dyn Disk>;
@@ -59,6 +65,11 @@ impl World {
             hands,
             engine,
         }
+    }
+
+    async fn reopened(self) -> Self {
+        self.engine.close().await.unwrap();
+        Self::on(self.disk, Duration::ZERO).await
     }
 
     fn pass(&self, time: Duration) {
