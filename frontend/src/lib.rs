@@ -2,6 +2,7 @@
 //!
 //! [`Server`] listens; [`Registry`] is the same pipeline as a service for another server, see
 //! `examples/mount_in_axum.rs`. Both answer from a [`Context`], which holds an open engine.
+//! [`manage`] is the API for the operator, on a socket beside them or in a process of its own.
 
 mod activity;
 mod body;
@@ -12,6 +13,7 @@ mod error;
 mod handlers;
 mod listener;
 mod log;
+pub mod manage;
 mod metrics;
 pub mod oci;
 pub mod page;

@@ -11,9 +11,10 @@ use crate::config::{Config, ConfigError};
 use crate::connection::{Connection, Security};
 use crate::context::Context;
 use crate::listener::{Accepted, Listener};
+use crate::manage::Manager;
 use crate::service::{Handler, Registry};
 use crate::tls::{Certificate, CertificateError};
-use futures_util::future::join;
+use futures_util::future::join3;
 use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ pub struct Server<H = Context> {
     registry: Registry<H>,
     plain: Option<Listener>,
     tls: Option<TlsListener>,
+    manager: Option<Manager>,
 }
 
 /// Why a server cannot listen.
@@ -103,7 +105,15 @@ impl<H: Handler> Server<H> {
             registry,
             plain,
             tls,
+            manager: None,
         })
+    }
+
+    /// Serves the management API as well, beside the listeners and with the same end.
+    #[must_use]
+    pub fn with_manager(mut self, manager: Manager) -> Self {
+        self.manager = Some(manager);
+        self
     }
 
     /// The plain address, with the port the system chose if it was 0.
@@ -131,8 +141,13 @@ impl<H: Handler> Server<H> {
             .map(|tls| ((tls.listener, Security::Tls(tls.acceptor)), tls.certificate))
             .unzip();
         let plain = listen(plain, Arc::clone(&registry), stopped.clone());
-        let tls = listen(tls, registry, stopped);
-        let mut listening = pin!(join(plain, tls));
+        let tls = listen(tls, registry, stopped.clone());
+        let manager = async {
+            if let Some(manager) = self.manager {
+                manager.serve(stopped).await;
+            }
+        };
+        let mut listening = pin!(join3(plain, tls, manager));
         let mut following = pin!(follow(certificate));
         tokio::select! {
             () = shutdown => {}

@@ -1,0 +1,18 @@
+//! `GET /api/v1`: which program this is, and which store it has open.
+
+use super::{Answer, json};
+use http::StatusCode;
+use serde::Serialize;
+use std::path::Path;
+
+#[derive(Debug, Serialize)]
+struct About<'a> {
+    version: &'static str,
+    /// The store's directory, so that a command can tell whether it is the one it means.
+    store: &'a Path,
+}
+
+pub(super) fn show(store: &Path) -> Answer {
+    let version = env!("CARGO_PKG_VERSION");
+    json(StatusCode::OK, &About { version, store })
+}

@@ -1,0 +1,114 @@
+//! Backups: `POST /api/v1/backup` makes one and answers when it is complete; `GET` says how far it is.
+
+use super::{Answer, Problem, ProblemCode, json};
+use floundr_engine::Engine;
+use floundr_engine::backup::{BackupError, BackupOptions};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Run {
+    /// Where to; absolute, because the server's working directory is nobody's business.
+    directory: PathBuf,
+    #[serde(default)]
+    hard_links: bool,
+    #[serde(default)]
+    verify: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    directory: PathBuf,
+    blobs: u64,
+    manifests: u64,
+    repositories: u64,
+    tags: u64,
+    copied_bytes: u64,
+    linked_bytes: u64,
+    kept_bytes: u64,
+    metadata_bytes: u64,
+    removed_files: u64,
+    damaged: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Progress {
+    phase: &'static str,
+    directory: Option<PathBuf>,
+    blobs: u64,
+    all_blobs: u64,
+    moved_bytes: u64,
+    kept_bytes: u64,
+}
+
+/// A client that goes away ends its backup, which the next one goes on with.
+pub(super) async fn run(engine: &Engine, run: Run) -> Answer {
+    let Run {
+        directory,
+        hard_links,
+        verify,
+    } = run;
+    if !directory.is_absolute() {
+        let detail = format!("directory is {}, not an absolute path", directory.display());
+        return Err(Problem::new(ProblemCode::BodyInvalid, detail));
+    }
+    let options = BackupOptions { hard_links, verify };
+    let report = engine.backup(&directory, options).await?;
+    let damaged = report.damaged.iter().map(ToString::to_string).collect();
+    json(
+        StatusCode::OK,
+        &Report {
+            directory,
+            blobs: report.blobs,
+            manifests: report.manifests,
+            repositories: report.repositories,
+            tags: report.tags,
+            copied_bytes: report.copied_bytes,
+            linked_bytes: report.linked_bytes,
+            kept_bytes: report.kept_bytes,
+            metadata_bytes: report.metadata_bytes,
+            removed_files: report.removed_files,
+            damaged,
+        },
+    )
+}
+
+pub(super) fn show(engine: &Engine) -> Answer {
+    let progress = engine.backup_progress().borrow().clone();
+    let directory = Some(progress.directory).filter(|path| !path.as_os_str().is_empty());
+    json(
+        StatusCode::OK,
+        &Progress {
+            phase: progress.phase.as_str(),
+            directory,
+            blobs: progress.blobs,
+            all_blobs: progress.all_blobs,
+            moved_bytes: progress.moved_bytes,
+            kept_bytes: progress.kept_bytes,
+        },
+    )
+}
+
+impl From<BackupError> for Problem {
+    fn from(error: BackupError) -> Self {
+        use ProblemCode::{DirectoryUnfit, InUse};
+        let (code, next) = match error {
+            BackupError::Storage(error) => return error.into(),
+            BackupError::Running(_) => (InUse, "wait for its end"),
+            BackupError::InUse(_) => (InUse, "wait for the backup or restore that works on it"),
+            BackupError::NotABackup(_) => (
+                DirectoryUnfit,
+                "name an empty directory, or one with a backup of this store",
+            ),
+            BackupError::OtherStore(_) => (DirectoryUnfit, "name an empty directory"),
+            BackupError::NewerFormat { .. } => (
+                DirectoryUnfit,
+                "name an empty directory, or install a newer floundr",
+            ),
+            BackupError::OtherFileSystem(_) => (DirectoryUnfit, "copy instead"),
+        };
+        Self::new(code, format!("{error}: {next}"))
+    }
+}
