@@ -9,6 +9,7 @@
 
 use crate::config::Setting;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
 
 /// A container registry that one person can run and one engineer can understand.
 ///
@@ -43,7 +44,91 @@ pub(crate) enum Command {
         /// Let anyone pull from it (every repository is public until there are accounts)
         #[arg(long)]
         public: bool,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
     },
+    /// Give the space back of what nothing needs any more; the server does so by itself, too
+    Gc(GcArgs),
+    /// Say why a blob or manifest is there: all that keeps it, or when it goes
+    Why {
+        /// Its digest, such as sha256:9f86d0...
+        digest: String,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say how much space the repositories take: of their own, shared, and not needed any more
+    Du {
+        /// Print JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Copy the store into a directory while it is in use, or bring the copy there up to date
+    Backup(BackupArgs),
+    /// Make a store out of a backup, in the storage directory, which must be empty
+    Restore(RestoreArgs),
+}
+
+/// `floundr gc`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct GcArgs {
+    /// What else than to collect
+    #[command(subcommand)]
+    pub(crate) order: Option<GcOrder>,
+    /// Remove nothing; list what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Make all deletions final first, so that they cannot be undone any more
+    #[arg(long)]
+    pub(crate) empty_trash: bool,
+    /// Take what nothing has linked for so long, such as 0s or 1d [default: --gc-grace]; what a client
+    /// was told of less than a lease ago stays all the same
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) grace: Option<String>,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// What else can be asked of the collector.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum GcOrder {
+    /// Say where the collector stands
+    Status,
+    /// Remove nothing until it is resumed, over restarts too
+    Pause,
+    /// Go on after a pause
+    Resume,
+}
+
+/// `floundr backup`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct BackupArgs {
+    /// Where to; an empty directory, or one with a backup of this store
+    pub(crate) directory: PathBuf,
+    /// Link large blobs instead of copying them: no space, but what damages one damages both
+    #[arg(long)]
+    pub(crate) hard_links: bool,
+    /// Hash again what the directory has, and copy again what is damaged
+    #[arg(long)]
+    pub(crate) verify: bool,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `floundr restore`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RestoreArgs {
+    /// The directory of the backup
+    pub(crate) backup: PathBuf,
+    /// Link large blobs instead of copying them: no space, but what damages one damages both
+    #[arg(long)]
+    pub(crate) hard_links: bool,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Flags that set something. `None` and `false` mean: not given.

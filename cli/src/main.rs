@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed while running, 2 asked for something that cannot be.
 
 mod args;
+mod client;
 mod commands;
 mod config;
 mod log;

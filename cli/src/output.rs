@@ -6,9 +6,11 @@
 //! 2. A closed standard output is no error: whoever closed it has read enough.
 
 use crate::config::{Entry, Resolved};
-use std::io::Write as _;
+use serde_json::Value;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Prints `text` and a line end.
 pub(crate) fn line(text: &str) {
@@ -19,6 +21,140 @@ pub(crate) fn line(text: &str) {
 /// Prints an error with its causes on one line.
 pub(crate) fn error(error: &anyhow::Error) {
     drop(writeln!(std::io::stderr(), "error: {error:#}"));
+}
+
+/// Prints an answer as it is, for programs.
+pub(crate) fn json(value: &Value) {
+    line(&format!("{value:#}"));
+}
+
+/// Prints names and values, the values below one another.
+pub(crate) fn pairs(pairs: &[(&str, String)]) {
+    let width = pairs.iter().map(|(name, _)| name.len()).max();
+    let width = width.unwrap_or(0);
+    for (name, value) in pairs {
+        line(&format!("  {name:width$}  {value}"));
+    }
+}
+
+/// A number of an answer.
+pub(crate) fn count(value: &Value) -> String {
+    value.as_u64().unwrap_or_default().to_string()
+}
+
+/// A number of bytes of an answer.
+pub(crate) fn amount(value: &Value) -> String {
+    bytes(value.as_u64().unwrap_or_default())
+}
+
+/// A time of an answer, which is in milliseconds.
+pub(crate) fn span(value: &Value) -> String {
+    time(value.as_u64().unwrap_or_default())
+}
+
+/// Milliseconds, in the two largest units that say something.
+pub(crate) fn time(millis: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
+    let seconds = millis.div_ceil(1000);
+    let Some(first) = UNITS.iter().position(|(unit, _)| seconds >= *unit) else {
+        return "0s".to_owned();
+    };
+    let (large, name) = UNITS[first];
+    let (whole, rest) = (seconds / large, seconds % large);
+    match UNITS.get(first + 1) {
+        Some((small, small_name)) if rest >= *small => {
+            format!("{whole}{name} {}{small_name}", rest / small)
+        }
+        _ => format!("{whole}{name}"),
+    }
+}
+
+/// Prints rows below a head, each column as wide as it must be; the first to the left, numbers in
+/// the others to the right.
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        let cells = cells.map(|cell| cell.chars().count());
+        cells.max().unwrap_or(0).max(head[column].len())
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let head: Vec<String> = head.iter().map(ToString::to_string).collect();
+    for row in std::iter::once(&head).chain(rows) {
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells = cells.map(|(column, (cell, &width))| match column {
+            0 => format!("{cell:width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        let text = cells.collect::<Vec<_>>().join("  ");
+        line(text.trim_end());
+    }
+}
+
+/// A number of bytes, in the unit that shows three digits.
+pub(crate) fn bytes(number: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if number < 1024 {
+        return format!("{number} B");
+    }
+    let (mut whole, mut unit) = (number, 0);
+    while whole >= 1024 * 1024 && unit + 1 < UNITS.len() {
+        whole /= 1024;
+        unit += 1;
+    }
+    let tenths = whole % 1024 * 10 / 1024;
+    format!("{}.{tenths} {}", whole / 1024, UNITS[unit])
+}
+
+/// A line on a terminal that says how far something is; written over until it is done.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    is_watched: bool,
+    width: AtomicUsize,
+}
+
+// === impl Progress ===
+
+impl Progress {
+    /// Shown only to a terminal.
+    pub(crate) fn new() -> Self {
+        Self {
+            is_watched: std::io::stderr().is_terminal(),
+            width: AtomicUsize::new(0),
+        }
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        self.is_watched
+    }
+
+    /// Shows what the management API says of a backup.
+    pub(crate) fn show(&self, progress: &Value) {
+        let text = format!(
+            "{} of {} blobs, {} copied, {} already there",
+            count(&progress["blobs"]),
+            count(&progress["all_blobs"]),
+            amount(&progress["moved_bytes"]),
+            amount(&progress["kept_bytes"]),
+        );
+        self.overwrite(&text);
+    }
+
+    fn overwrite(&self, text: &str) {
+        let width = self
+            .width
+            .swap(text.len(), Ordering::Relaxed)
+            .max(text.len());
+        drop(write!(std::io::stderr(), "\r{text:width$}"));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.width.load(Ordering::Relaxed) > 0 {
+            self.overwrite("");
+            drop(write!(std::io::stderr(), "\r"));
+        }
+    }
 }
 
 /// Prints the configuration as a table.
@@ -120,6 +256,39 @@ fn reachable_as(address: SocketAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_have_a_unit_and_a_tenth() {
+        for (number, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (10_240 + 512, "10.5 KiB"),
+            (1024 * 1024 - 1, "1023.9 KiB"),
+            (1024 * 1024, "1.0 MiB"),
+            (5 * 1024 * 1024 * 1024 / 2, "2.5 GiB"),
+            (u64::MAX, "15.9 EiB"),
+        ] {
+            assert_eq!(bytes(number), text);
+        }
+    }
+
+    #[test]
+    fn a_time_has_two_units_at_most_and_is_never_too_short() {
+        for (millis, text) in [
+            (0, "0s"),
+            (1, "1s"),
+            (59_000, "59s"),
+            (60_000, "1m"),
+            (61_001, "1m 2s"),
+            (3_600_000, "1h"),
+            (3_660_000, "1h 1m"),
+            (3_601_000, "1h"),
+            (90_000_000, "1d 1h"),
+        ] {
+            assert_eq!(time(millis), text, "{millis}");
+        }
+    }
 
     #[test]
     fn an_image_on_this_machine_is_named_by_localhost() {

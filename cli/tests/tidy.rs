@@ -160,6 +160,35 @@ fn the_documentation_names_every_kind_of_refusal_and_no_other() {
 }
 
 #[test]
+fn the_documentation_names_every_command_and_no_other() {
+    let page = read("docs/cli.md");
+    let table = page.split("Options may stand").next().unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+    let is_word = |word: &&str| word.starts_with(|first: char| first.is_ascii_lowercase());
+    let documented = rows.filter_map(|row| row.split('`').next()).map(|typed| {
+        let words: Vec<_> = typed.split(' ').take_while(is_word).collect();
+        words.join(" ")
+    });
+    let mut documented: BTreeSet<_> = documented.collect();
+    assert!(documented.remove("help"), "clap has it by itself");
+    let typed = |variant: &String| {
+        let mut name = String::new();
+        for letter in variant.chars() {
+            if letter.is_ascii_uppercase() && !name.is_empty() {
+                name.push('-');
+            }
+            name.push(letter.to_ascii_lowercase());
+        }
+        name
+    };
+    let commands = variants("cli/src/args.rs", "Command");
+    let orders = variants("cli/src/args.rs", "GcOrder");
+    let commands = commands.iter().map(typed);
+    let orders = orders.iter().map(|order| format!("gc {}", typed(order)));
+    assert_same(&documented, &commands.chain(orders).collect());
+}
+
+#[test]
 fn the_documentation_names_every_setting_and_no_other() {
     let page = read("docs/cli.md");
     let (_, settings) = page.split_once("## Settings").unwrap();

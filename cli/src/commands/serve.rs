@@ -7,15 +7,19 @@
 //! 3. A disk that failed a sync ends the server in the same way, with exit code 1: what it wrote
 //!    since cannot be trusted, and only a new process reads what the medium has.
 //!
+//! The management API is served too, on a socket in the home directory; without one (another server
+//! has it, or it cannot be made) the registry is served all the same.
+//!
 //! What a request does is `frontend`'s; what is kept is `engine`'s.
 
 use super::{Failure, store};
 use crate::args::MissingChoice;
-use crate::config::{Resolved, ServeConfig, Setting, TlsConfig};
-use crate::{log, output};
+use crate::config::{Config, Resolved, ServeConfig, Setting, TlsConfig};
+use crate::{client, log, output};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use floundr_engine::Engine;
 use floundr_frontend as frontend;
+use floundr_frontend::manage::{Management, Manager};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
@@ -60,15 +64,29 @@ async fn serve(resolved: &Resolved, config: frontend::Config) -> Result<()> {
     let first_start = is_empty(root);
     let engine = store::open(&resolved.config.store, IN_USE).await?;
     let registry = frontend::Registry::new(frontend::Context::new(engine.clone(), config));
-    let server = frontend::Server::bind(registry)
+    let mut server = frontend::Server::bind(registry)
         .await
         .map_err(|error| bind_error(error, &resolved.config.serve))?;
+    match manager(&engine, &resolved.config).await {
+        Ok(manager) => server = server.with_manager(manager),
+        Err(error) => {
+            tracing::warn!("commands such as floundr gc cannot reach this server: {error:#}");
+        }
+    }
     let addresses = output::Addresses {
         plain: server.local_addr(),
         tls: server.tls_addr(),
     };
     output::started(&addresses, root, first_start);
     until_stopped(server, engine, &mut signals).await
+}
+
+/// The management API on its socket in the home directory.
+async fn manager(engine: &Engine, config: &Config) -> Result<Manager> {
+    let (home, socket) = (&config.home, client::socket(config));
+    std::fs::create_dir_all(home).with_context(|| format!("cannot create {}", home.display()))?;
+    let management = Management::new(engine.clone(), &client::canonical(&config.store.root)?);
+    Ok(Manager::bind(management, &socket).await?)
 }
 
 async fn until_stopped(

@@ -14,7 +14,7 @@
 mod policies;
 mod settings;
 mod sources;
-mod values;
+pub(crate) mod values;
 
 pub(crate) use settings::{Kind, SETTINGS, Setting};
 pub(crate) use sources::Surroundings;
@@ -32,6 +32,8 @@ use std::time::Duration;
 /// Everything the commands need, valid.
 #[derive(Debug)]
 pub(crate) struct Config {
+    /// The home directory.
+    pub(crate) home: PathBuf,
     /// The store.
     pub(crate) store: StoreConfig,
     /// The server.
@@ -158,6 +160,7 @@ pub(crate) fn resolve(flags: &SettingFlags, surroundings: &Surroundings) -> Resu
         values.set(Setting::StoragePath, &root, source);
     }
     let config = Config {
+        home,
         store: StoreConfig {
             policies: file.policies,
             ..store(&values, root)?

@@ -12,6 +12,12 @@ fn the_help_is_the_one_in_the_file() {
         &["--help"][..],
         &["config", "--help"],
         &["new-repo", "--help"],
+        &["gc", "--help"],
+        &["gc", "status", "--help"],
+        &["why", "--help"],
+        &["du", "--help"],
+        &["backup", "--help"],
+        &["restore", "--help"],
     ] {
         let ran = home.run(args);
         assert_eq!(ran.code, Some(0));

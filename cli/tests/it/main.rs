@@ -6,9 +6,14 @@
     reason = "helpers of tests fail as tests do; the linter knows only the tests themselves"
 )]
 
+mod backup; // backup and restore, with and without a server
 mod config; // the order of the sources, and every complaint about a value
+mod du;
+mod gc; // running it, its plan, its orders
 mod help; // --help and --version as they are printed
+mod manage; // the socket, and which server answers on it
 mod new_repo;
 mod resume; // an upload that continues after the server was killed
 mod serve; // start, first start, signals, kill and restart
 mod support; // a home directory, a command in it, a running server
+mod why;

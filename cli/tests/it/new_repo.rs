@@ -37,18 +37,21 @@ fn a_name_outside_the_grammar_is_refused() {
 }
 
 #[test]
-fn a_store_with_a_server_on_it_is_left_alone() {
+fn a_running_server_makes_the_repository() {
     let home = Home::new();
-    let _server = home.serve(&[]);
-    let ran = home.run(&["new-repo", "a"]);
-    assert_eq!(ran.code, Some(1));
-    assert!(
-        ran.stderr.contains("is in use by another process"),
-        "{}",
-        ran.stderr
+    let server = home.serve(&[]);
+    let ran = home.run(&["new-repo", "team/app", "--json"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let answer: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(
+        answer,
+        serde_json::json!({ "name": "team/app", "created": true })
     );
+    let listed = server.request("GET", "/v2/_catalog");
     assert!(
-        ran.stderr
-            .contains("push to the repository, which creates it")
+        listed.ends_with("{\"repositories\":[\"team/app\"]}"),
+        "{listed}"
     );
+    let again = home.run(&["new-repo", "team/app"]);
+    assert_eq!(again.stdout, "repository team/app exists already\n");
 }

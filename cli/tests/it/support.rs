@@ -1,6 +1,7 @@
 //! A home directory of a test's own, commands run in it, and a server that ends with the test.
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -80,6 +81,38 @@ impl Home {
 
 // === impl Ran ===
 
+impl Ran {
+    /// The JSON that was printed by a command that went well.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+
+    /// The same without what changes from one moment to the next.
+    #[track_caller]
+    pub(crate) fn lasting_json(&self) -> Value {
+        without_times(self.json())
+    }
+}
+
+fn without_times(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let lasts =
+                |name: &str| name != "free_bytes" && !name.split('_').any(|word| word == "ms");
+            let fields = fields.into_iter().filter(|(name, _)| lasts(name));
+            Value::Object(
+                fields
+                    .map(|(name, value)| (name, without_times(value)))
+                    .collect(),
+            )
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_times).collect()),
+        other => other,
+    }
+}
+
 impl From<Output> for Ran {
     fn from(output: Output) -> Self {
         Self {
@@ -127,6 +160,76 @@ impl Server {
         answer
     }
 
+    /// The body of an answer.
+    pub(crate) fn get(&self, path: &str) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200"), "{path}");
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+        answer.split_off(end.unwrap() + 4)
+    }
+
+    /// Pushes a blob in one request; its digest is that of `content`, which the caller knows.
+    pub(crate) fn push(&self, repository: &str, digest: &str, content: &[u8]) {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let length = content.len();
+        write!(
+            stream,
+            "POST /v2/{repository}/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\n\
+             Content-Length: {length}\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        stream.write_all(content).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    }
+
+    /// Pushes an image manifest of type OCI with an empty configuration, which is pushed as well, and
+    /// layers of so many bytes; its digest.
+    pub(crate) fn push_image(&self, name: &str, tag: &str, layers: &[(&str, usize)]) -> String {
+        let config = sha256(b"{}");
+        self.push(name, &config, b"{}");
+        let layers: Vec<_> = layers
+            .iter()
+            .map(|(digest, size)| {
+                json!({ "mediaType": "application/x", "digest": digest, "size": size })
+            })
+            .collect();
+        let media_type = "application/vnd.oci.image.manifest.v1+json";
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": media_type,
+            "config": { "mediaType": "application/x", "digest": config, "size": 2 },
+            "layers": layers,
+        })
+        .to_string();
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let length = manifest.len();
+        write!(
+            stream,
+            "PUT /v2/{name}/manifests/{tag} HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\n\
+             Content-Length: {length}\r\nConnection: close\r\n\r\n{manifest}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+        sha256(manifest.as_bytes())
+    }
+
+    /// Ends the server and waits for its end.
+    pub(crate) fn stop(self) {
+        self.signal(Signal::TERM);
+        assert_eq!(self.ended().0.code(), Some(0));
+    }
+
     /// A connection in the middle of an upload: the head is sent, the body is not.
     pub(crate) fn unfinished_upload(&self) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).unwrap();
@@ -164,4 +267,17 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// The digest of `content`.
+pub(crate) fn sha256(content: &[u8]) -> String {
+    use floundr_engine::digest::{Algorithm, Digest};
+    Digest::of(Algorithm::Sha256, content).to_string()
+}
+
+/// The files in the directories of a directory.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let inner = std::fs::read_dir(folder).into_iter().flatten();
+    let files = inner.flat_map(|entry| std::fs::read_dir(entry.unwrap().path()).unwrap());
+    files.map(|entry| entry.unwrap().path()).collect()
 }
