@@ -1,14 +1,12 @@
 //! [`Engine`]: a store that is open. The only place that builds the layers on one another.
 
-use crate::backup::{self, BackupError, BackupOptions, BackupReport, Backups, TransferProgress};
+use crate::backup::Backups;
 use crate::blob::LocalStore;
+use crate::check::{Background, Checker};
 use crate::digest::Digest;
 use crate::disk::{Disk, blocking};
 use crate::fault::StorageError;
-use crate::gc::{
-    CollectError, CollectOptions, Collector, CollectorHandle, GcReport, Policies, PolicyReport,
-    RepositoryUsage, StoreUsage, Why,
-};
+use crate::gc::{Collector, Policies};
 #[cfg(any(test, feature = "test-util"))]
 use crate::layout::FileKind;
 use crate::layout::Layout;
@@ -31,7 +29,7 @@ use tokio::task::JoinHandle;
 /// An open store. Cheap to clone; every clone is the same store.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// What every handle shares.
@@ -42,10 +40,18 @@ pub(crate) struct Inner {
     pub(crate) uploads: Arc<Uploads>,
     pub(crate) collector: Arc<Collector>,
     pub(crate) policies: Arc<Policies>,
-    backups: Arc<Backups>,
-    /// The collector's task, and what ends it: by a message, or by being dropped with the last
-    /// handle. `None` after closing, and when it works on demand only.
-    background: Mutex<Option<(watch::Sender<()>, JoinHandle<()>)>>,
+    pub(crate) backups: Arc<Backups>,
+    pub(crate) check: Arc<Background>,
+    /// The tasks of collector and check, and what ends them. `None` after closing.
+    background: Mutex<Option<Tasks>>,
+}
+
+/// What runs in the background.
+#[derive(Debug)]
+struct Tasks {
+    /// Ends them: by a message, or by being dropped with the last handle.
+    stop: watch::Sender<()>,
+    running: Vec<JoinHandle<()>>,
 }
 
 /// Why a store could not be opened.
@@ -121,15 +127,19 @@ impl Engine {
             Arc::clone(&policies),
             (wake, options.collect_budget),
         )?);
-        let in_background = match options.collection {
-            Collection::InBackground => {
-                let (stop, stopped) = watch::channel(());
-                let work = Arc::clone(&collector).work(options.collect_interval, stopped);
-                Some((stop, tokio::spawn(work)))
-            }
-            Collection::OnDemand => None,
+        let checker = Checker {
+            meta: Arc::clone(&meta),
+            store: Arc::clone(&store),
+            uploads: Arc::clone(&uploads),
         };
-        let background = Mutex::new(in_background);
+        let check = Arc::new(Background::new(checker, options.check_bytes_per_second));
+        let (stop, stopped) = watch::channel(());
+        let mut running = vec![tokio::spawn(Arc::clone(&check).work(stopped.clone()))];
+        if options.collection == Collection::InBackground {
+            let work = Arc::clone(&collector).work(options.collect_interval, stopped);
+            running.push(tokio::spawn(work));
+        }
+        let background = Mutex::new(Some(Tasks { stop, running }));
         tracing::debug!(root = %layout.root().display(), "the store is open");
         Ok(Self {
             inner: Arc::new(Inner {
@@ -139,9 +149,16 @@ impl Engine {
                 collector,
                 policies,
                 backups: Arc::default(),
+                check,
                 background,
             }),
         })
+    }
+
+    /// The metadata below, for tests that damage it.
+    #[cfg(test)]
+    pub(crate) fn metadata(&self) -> &Metadata {
+        &self.inner.meta
     }
 
     /// A handle on one repository, which may not exist (yet).
@@ -218,8 +235,8 @@ impl Engine {
         Ok(statistics)
     }
 
-    /// Recomputes every count and reverse row of the metadata and compares; answers what does not
-    /// fit, in words. Reads one snapshot as a whole: time and memory in proportion to the store.
+    /// Compares every row of the metadata with those it follows from; answers what does not fit, in
+    /// words. The rows' part of [`Engine::check`], without its bound on what is answered.
     ///
     /// # Errors
     /// [`StorageError`]: a row could not be read.
@@ -248,124 +265,6 @@ impl Engine {
         let recorded = self.inner.meta.recorded_files()?.into_iter();
         let recorded = recorded.map(|(kind, number)| layout.file(kind, number));
         Ok([recorded.collect(), uploads.collect()])
-    }
-
-    /// Does all the collector's work that is due now, instead of waiting for its next turn. The
-    /// first time it also looks for files that an earlier process left without a record. While
-    /// collection is paused it does nothing, and the report is not `complete`.
-    ///
-    /// # Errors
-    /// [`StorageError`]: the run stopped there; what it had done is done.
-    ///
-    /// # Cancel safety
-    /// A cancelled run has done a part of the work.
-    pub async fn collect(&self) -> Result<GcReport, StorageError> {
-        match self.inner.collector.run(CollectOptions::default()).await {
-            Ok(report) => Ok(report),
-            Err(CollectError::Paused) => Ok(GcReport::default()),
-            Err(CollectError::Storage(error)) => Err(error),
-        }
-    }
-
-    /// The collector: running it by hand, seeing what it would remove, its pace, its state.
-    pub fn collector(&self) -> CollectorHandle {
-        CollectorHandle::new(Arc::clone(&self.inner))
-    }
-
-    /// Why a digest is there: where its bytes lie, every repository that holds it, and in each what
-    /// leads to it or when it goes. `None`: no repository holds it, as a blob or as a manifest.
-    ///
-    /// `page` is one of repositories, by [`crate::gc::Holder::position`]; of a repository's edges
-    /// and tags the first ones are named.
-    ///
-    /// # Errors
-    /// [`StorageError`]: among them that a row it needs is damaged.
-    ///
-    /// # Cancel safety
-    /// Cancel safe: a read has no effects.
-    pub async fn why(&self, digest: &Digest, page: Page<u64>) -> Result<Option<Why>, StorageError> {
-        let (meta, digest) = (Arc::clone(&self.inner.meta), *digest);
-        blocking(move || meta.why(&digest, &page)).await
-    }
-
-    /// What the repositories of a page hold, by name in ascending byte order. Costs in proportion to
-    /// what these repositories hold.
-    ///
-    /// # Errors
-    /// [`StorageError`].
-    ///
-    /// # Cancel safety
-    /// Cancel safe: a read has no effects.
-    pub async fn usage(
-        &self,
-        page: Page<String>,
-    ) -> Result<Listing<RepositoryUsage>, StorageError> {
-        let meta = Arc::clone(&self.inner.meta);
-        blocking(move || meta.usage(&page)).await
-    }
-
-    /// What the store holds as a whole, from sums that are kept with every change: it costs one read,
-    /// and one of each upload at rest.
-    ///
-    /// # Errors
-    /// [`StorageError`].
-    ///
-    /// # Cancel safety
-    /// Cancel safe: a read has no effects.
-    pub async fn store_usage(&self) -> Result<StoreUsage, StorageError> {
-        self.inner.collector.store_usage().await
-    }
-
-    /// Goes through the policies now, instead of waiting for `Options::policy_interval`. What they
-    /// delete can be restored. Reads every tag and manifest of the repositories they are for.
-    ///
-    /// # Errors
-    /// [`StorageError`]: the pass stopped there; what it had deleted is deleted.
-    ///
-    /// # Cancel safety
-    /// A cancelled pass has done a part of the work.
-    pub async fn apply_policies(&self) -> Result<PolicyReport, StorageError> {
-        self.inner.policies.run().await
-    }
-
-    /// Makes a backup in `directory`, or brings the one there up to date, while everything goes on:
-    /// see [`backup::restore`] for the way back. Everything that was acknowledged before the call is
-    /// in it; uploads are not.
-    ///
-    /// The metadata is copied whole, of content what the directory does not have. Nothing is freed
-    /// in the store meanwhile; deletes are, when it ends. Memory does not grow with the store.
-    /// When it returns, the backup is durable.
-    ///
-    /// # Errors
-    /// [`BackupError`]; the backup that was there before is as it was.
-    ///
-    /// # Cancel safety
-    /// A cancelled call ends soon. What was copied is not copied again by the next one.
-    pub async fn backup(
-        &self,
-        directory: &Path,
-        options: BackupOptions,
-    ) -> Result<BackupReport, BackupError> {
-        let Inner {
-            meta,
-            store,
-            collector,
-            backups,
-            ..
-        } = &*self.inner;
-        let source = async {
-            backup::Source {
-                hold: collector.hold().await,
-                meta: Arc::clone(meta),
-                store: Arc::clone(store),
-            }
-        };
-        backup::create(backups, source, directory, options).await
-    }
-
-    /// How far the backup that runs is.
-    pub fn backup_progress(&self) -> watch::Receiver<TransferProgress> {
-        self.inner.backups.progress()
     }
 
     /// Whether the store can serve: reads its metadata and asks whether its writer runs.
@@ -402,11 +301,10 @@ impl Engine {
         self.inner.backups.cancel();
         self.inner.collector.stop().await;
         let background = self.inner.background.lock().take();
-        if let Some((stop, work)) = background {
-            drop(stop);
-            // Whatever became of it, the store is closed.
-            if let Err(error) = work.await {
-                tracing::error!(%error, "the collector's task failed");
+        if let Some(tasks) = background {
+            drop(tasks.stop);
+            for task in tasks.running {
+                ended(task).await;
             }
         }
         self.inner.uploads.close().await;
@@ -415,6 +313,13 @@ impl Engine {
         }
         let meta = Arc::clone(&self.inner.meta);
         blocking(move || meta.close()).await
+    }
+}
+
+/// Waits for a task in the background. Whatever became of it, the store is closed.
+async fn ended(task: JoinHandle<()>) {
+    if let Err(error) = task.await {
+        tracing::error!(%error, "a task in the background failed");
     }
 }
 

@@ -28,6 +28,7 @@
 
 pub mod backup;
 pub mod blob;
+mod check;
 pub mod clock;
 pub mod descriptor;
 pub mod digest;
@@ -39,6 +40,7 @@ pub mod gc;
 mod layout;
 mod meta;
 pub mod name;
+mod operations;
 mod options;
 pub mod page;
 pub mod policy;
@@ -49,6 +51,9 @@ pub mod repository;
 mod tests;
 pub mod upload;
 
+pub use check::{
+    CheckOptions, CheckProgress, CheckReport, Done, Finding, MAX_FINDINGS, check_offline,
+};
 pub use engine::{DeletedRepository, Engine, OpenError, Statistics};
 pub use error::Error;
 pub use gc::{GcReport, PolicyReport};

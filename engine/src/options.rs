@@ -58,6 +58,10 @@ pub struct Options {
     /// Bytes that are kept on the disk so that deletions succeed when it is full otherwise; zero
     /// keeps none. 12 MiB: a batch of the collector changes one to two thousand pages of 4 KiB.
     pub reserve: u64,
+    /// Bytes of stored content that the background check reads in a second; 0: it is off. It can be
+    /// changed while the store is open. Off: only who runs the store knows what its disk can spare.
+    /// 4 MiB reads a terabyte in three days.
+    pub check_bytes_per_second: u64,
     /// The file system.
     pub disk: Arc<dyn Disk>,
     /// The clocks.
@@ -123,6 +127,7 @@ impl Options {
             policy_interval: Duration::from_hours(1),
             upload_sync_interval: 256 * 1024 * 1024,
             reserve: 12 * 1024 * 1024,
+            check_bytes_per_second: 0,
             disk: Arc::new(SystemDisk),
             clock: Arc::new(SystemClock::default()),
             random: Arc::new(SystemRandom),

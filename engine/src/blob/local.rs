@@ -239,6 +239,11 @@ impl LocalStore {
         Ok(())
     }
 
+    /// The numbers of the directories there are, in ascending order. Blocks.
+    pub(crate) fn list_directories(&self, kind: FileKind) -> Result<Vec<u64>, StorageError> {
+        self.files.list(&self.files.layout.files(kind))
+    }
+
     /// The numbers of the files in one directory, in ascending order. Blocks.
     ///
     /// For the search for orphans: a file is one only if it was listed *before* the uploads were

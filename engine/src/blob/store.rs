@@ -5,7 +5,7 @@
 
 use crate::digest::Digest;
 use crate::fault::StorageError;
-use crate::meta::Location;
+use crate::meta::{BLOCK, Location, StoredAt};
 use bytes::Bytes;
 use std::fmt;
 use std::future::Future;
@@ -55,4 +55,23 @@ pub(crate) struct Stored {
     /// The CRC-32C of a blob of one block, which is checked when it is read whole; `None` for
     /// larger ones and for the empty one.
     pub(crate) check: Option<u32>,
+}
+
+// === impl Stored ===
+
+impl Stored {
+    /// What the metadata says of a blob.
+    pub(crate) fn of(digest: Digest, at: StoredAt) -> Self {
+        let StoredAt {
+            size,
+            location,
+            check,
+        } = at;
+        Self {
+            digest,
+            size,
+            location,
+            check: (size <= BLOCK).then_some(check),
+        }
+    }
 }

@@ -5,8 +5,7 @@ use super::requests::{BlockChecks, CommitBlob, Location, StoredAt};
 use super::rows::Rows;
 use super::tables::Table;
 use super::{
-    FoundBlob, Metadata, audit, garbage, lookup, usage, write_blobs, write_manifests,
-    write_repositories,
+    FoundBlob, Metadata, garbage, lookup, write_blobs, write_manifests, write_repositories,
 };
 use crate::digest::Digest;
 use crate::engine::Statistics;
@@ -36,7 +35,7 @@ impl Metadata {
         digest: &Digest,
     ) -> Result<Option<FoundBlob>, StorageError> {
         let now = self.now();
-        self.database.read(|rows| {
+        let found = self.database.read(|rows| {
             let Some((repository, link)) = lookup::blob_link(rows, name, digest)? else {
                 return Ok(None);
             };
@@ -50,7 +49,8 @@ impl Metadata {
                 stored: StoredAt::from(record),
                 needs_lease,
             }))
-        })
+        });
+        lookup::unless_damaged(found)
     }
 
     /// Keeps a blob without links for the lease time, counted from now; refuses if it
@@ -81,10 +81,6 @@ impl Metadata {
     }
 
     /// The checksums of a blob's blocks; empty for blobs of at most one block.
-    #[expect(
-        dead_code,
-        reason = "written from the first release on; the online check reads them"
-    )]
     pub(crate) fn block_checks(&self, digest: &Digest) -> Result<BlockChecks, StorageError> {
         let key = digest.to_key();
         self.database.read(|rows| {
@@ -129,8 +125,9 @@ impl Metadata {
         digest: &Digest,
         limit: usize,
     ) -> Result<Vec<RepositoryName>, StorageError> {
-        self.database
-            .read(|rows| lookup::holders(rows, digest, limit))
+        let holders = |rows: &_| lookup::holders(rows, digest, limit).map(Some);
+        let found = lookup::unless_damaged(self.database.read(holders))?;
+        Ok(found.unwrap_or_default())
     }
 
     // --- manifests and tags ---
@@ -156,7 +153,7 @@ impl Metadata {
         name: &RepositoryName,
         reference: &Reference,
     ) -> Result<Option<Manifest>, StorageError> {
-        self.database.read(|rows| {
+        let found = self.database.read(|rows| {
             let Some((digest, record)) = lookup::resolve(rows, name, reference)? else {
                 return Ok(None);
             };
@@ -168,7 +165,8 @@ impl Metadata {
                 media_type: record.media_type,
                 content: content.into(),
             }))
-        })
+        });
+        lookup::unless_damaged(found)
     }
 
     pub(crate) fn stat_manifest(
@@ -176,14 +174,19 @@ impl Metadata {
         name: &RepositoryName,
         reference: &Reference,
     ) -> Result<Option<ManifestStat>, StorageError> {
-        self.database.read(|rows| {
-            let found = lookup::resolve(rows, name, reference)?;
-            Ok(found.map(|(digest, record)| ManifestStat {
+        let found = self.database.read(|rows| {
+            let Some((digest, record)) = lookup::resolve(rows, name, reference)? else {
+                return Ok(None);
+            };
+            // A client that is told it is there does not push it again: it must be readable.
+            let content = rows.payload(Table::Contents, &digest.to_key())?;
+            Ok(content.map(|_| ManifestStat {
                 digest,
                 media_type: record.media_type,
                 size: record.size,
             }))
-        })
+        });
+        lookup::unless_damaged(found)
     }
 
     pub(crate) async fn delete_manifest(
@@ -267,15 +270,6 @@ impl Metadata {
             repositories: snapshot.len(Table::RepositoryNames)?,
             tags: snapshot.len(Table::Tags)?,
             open_uploads: 0,
-        })
-    }
-
-    /// Recomputes counts and reverse rows and compares; answers what does not fit.
-    pub(crate) fn audit(&self) -> Result<Vec<String>, StorageError> {
-        self.database.read(|rows| {
-            let mut violations = audit::audit(rows)?;
-            violations.extend(usage::audit(rows)?);
-            Ok(violations)
         })
     }
 

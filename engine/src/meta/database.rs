@@ -16,7 +16,9 @@
 use super::FORMAT_VERSION;
 use super::creating::make_if_missing;
 use super::keys;
-use super::opening::{FORMAT, check_format, file_ranges, is_complete, open_redb, prepare};
+use super::opening::{
+    FORMAT, check_format, close_redb, damaged, file_ranges, is_complete, open_redb, prepare,
+};
 use super::records::{FileRecord, StateRecord};
 use super::rows::{Rows, Snapshot, failed};
 use super::tables::Table;
@@ -39,7 +41,7 @@ use std::time::Duration;
 
 /// File numbers reserved at once. One commit in this many files; an unclean stop leaves as many
 /// numbers to compare at most.
-const RESERVE: u64 = 4096;
+pub(super) const RESERVE: u64 = 4096;
 
 /// A commit reserves more when fewer numbers than this are left.
 const LOW: u64 = 1024;
@@ -76,6 +78,8 @@ pub(super) struct Database {
     /// The sequence number of the commit that was tried last: a later look tells whether it landed.
     tried: AtomicU64,
     is_closed: AtomicBool,
+    /// The snapshot is being taken back: reads that take long give up.
+    is_wanted: AtomicBool,
 }
 
 /// What happens to commits that are not durable when the file is closed. redb makes them durable
@@ -113,6 +117,11 @@ pub(super) enum Landing {
 impl Database {
     /// Opens the file under the layout's root of `store`, or makes it.
     pub(super) fn open(store: Arc<LocalStore>, options: &Options) -> Result<Self, OpenError> {
+        let open = || Self::open_file(store, options);
+        catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_panic| Err(damaged().into()))
+    }
+
+    fn open_file(store: Arc<LocalStore>, options: &Options) -> Result<Self, OpenError> {
         let cache = options.metadata_cache;
         make_if_missing(&store)?;
         let (redb, latch) = open_redb(&store, cache)?;
@@ -139,6 +148,7 @@ impl Database {
             opened: options.clock.monotonic(),
             tried: AtomicU64::new(u64::MAX),
             is_closed: AtomicBool::new(false),
+            is_wanted: AtomicBool::new(false),
         };
         if let Err(error) = database.start(&*options.random) {
             database.start_full(error, &*options.random)?;
@@ -234,6 +244,11 @@ impl Database {
             }
         }
         true
+    }
+
+    /// Whether a read that takes long should end, because the snapshot is wanted back.
+    pub(super) fn is_snapshot_wanted(&self) -> bool {
+        self.is_wanted.load(Ordering::SeqCst)
     }
 
     /// A file number, if a reserved one is left.
@@ -418,9 +433,11 @@ impl Database {
         };
         let last = Arc::downgrade(&snapshot);
         drop(snapshot);
+        self.is_wanted.store(true, Ordering::SeqCst);
         while last.strong_count() > 0 {
             std::thread::yield_now();
         }
+        self.is_wanted.store(false, Ordering::SeqCst);
     }
 
     /// The first commit of an open store: format, key, and file numbers of its own. Numbers of
@@ -482,7 +499,11 @@ impl Database {
 
 fn release(redb: Option<redb::Database>, pending: Pending) {
     match pending {
-        Pending::Keep => drop(redb),
+        Pending::Keep => {
+            if let Some(Err(error)) = redb.map(close_redb) {
+                tracing::error!(%error, "the metadata file could not be closed cleanly");
+            }
+        }
         // Dropping would make commits durable that name bytes which are not. The memory is lost
         // once, after a failure of the disk.
         Pending::Forget => std::mem::forget(redb),

@@ -128,6 +128,11 @@ pub(super) fn last_digest(table: Table, rest: &[u8]) -> Result<Digest, Corruptio
     }
 }
 
+/// Splits a digest off a key of `table`.
+pub(super) fn split_digest(table: Table, key: &[u8]) -> Result<(Digest, &[u8]), Corruption> {
+    Digest::split_key(key).ok_or_else(|| malformed(table))
+}
+
 /// The text a key of `table` ends with, parsed.
 pub(super) fn last_text<T: std::str::FromStr>(table: Table, rest: &[u8]) -> Result<T, Corruption> {
     let text = std::str::from_utf8(rest).ok();
@@ -147,10 +152,13 @@ pub(super) fn behind(prefix: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
-fn malformed(table: Table) -> Corruption {
+/// What is wrong with a key that is none of its table.
+pub(super) const MALFORMED: &str = "its key is malformed";
+
+pub(super) fn malformed(table: Table) -> Corruption {
     Corruption::Record {
         table: table.name(),
-        why: "its key is malformed",
+        why: MALFORMED,
     }
 }
 

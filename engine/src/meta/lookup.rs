@@ -19,6 +19,21 @@ use crate::name::{Reference, RepositoryName, Tag};
 use crate::page::{Listing, Page};
 use crate::repository::{Referrer, ReferrersQuery, TagChange};
 
+/// What was found, where a row that is known to be damaged is as good as none: a client that is told
+/// so pushes again, and that heals it. What the medium did not answer stays an error. Never asked
+/// where being absent would let something be given up.
+pub(super) fn unless_damaged<T>(
+    found: Result<Option<T>, StorageError>,
+) -> Result<Option<T>, StorageError> {
+    match found {
+        Err(StorageError::Corrupt(corruption)) => {
+            tracing::error!(%corruption, "a damaged row is not served; a push heals it");
+            Ok(None)
+        }
+        outcome => outcome,
+    }
+}
+
 /// The id a repository's name stands for.
 pub(super) fn repository(
     rows: &impl Rows,
@@ -74,8 +89,9 @@ pub(super) fn has_blob(
     repository: u64,
     digest: &Digest,
 ) -> Result<bool, StorageError> {
-    let link = rows.payload(Table::BlobLinks, &keys::in_repository(repository, digest))?;
-    Ok(link.is_some() && readable(rows, digest)?.is_some())
+    let link = rows.payload(Table::BlobLinks, &keys::in_repository(repository, digest));
+    let record = || unless_damaged(readable(rows, digest));
+    Ok(unless_damaged(link)?.is_some() && record()?.is_some())
 }
 
 /// A manifest here that keeps a digest. Deleted ones keep it too, and are not here.

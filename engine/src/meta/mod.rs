@@ -10,34 +10,49 @@
 //! trash       records of what was deleted      undo      what can be restored
 //! plan, why, usage                      what the collector would do, and why bytes are there
 //! rows        reading typed rows        transaction  writing them, edges and counts
+//! places      where bytes lie
+//! derive      what a row must be by the rows it follows from
+//! audit       comparing all of them, step by step       heal  writing them anew
+//! derive_deleted, heal_deleted          the same for what was deleted
+//! check       what the check asks                   offline  the file, while nobody has it open
 //! audit       recomputing and comparing all of them
 //! copy        all rows at one moment in a file of their own, for backups
 //! commit      group commit              database  the redb file, snapshot, time, file numbers
 //! jobs        what waits for it         opening   the steps of opening that file
 //! staging     the bytes that come before their records
 //! creating    how that file is made
+//! header      which of two commits the file begins with
 //! tables, keys, records, codec          the form on disk
 //! ```
 //! Invariants: see `transaction` (rows), `commit` (durability), `database` (reopening).
 
 mod audit;
+mod check;
 mod codec;
 mod commit;
 mod content;
 mod copy;
 mod creating;
 mod database;
+mod derive;
+mod derive_deleted;
 mod garbage;
+mod header;
+mod heal;
+mod heal_deleted;
 mod jobs;
 mod keys;
 mod lookup;
+mod offline;
 mod opening;
+mod places;
 mod plan;
 mod policy;
 mod pulls;
 mod queues;
 mod records;
 mod requests;
+mod row_fault;
 mod rows;
 mod staging;
 mod tables;
@@ -47,6 +62,7 @@ mod undo;
 mod usage;
 mod why;
 mod write_blobs;
+mod write_check;
 mod write_collect;
 mod write_drain;
 mod write_manifests;
@@ -65,14 +81,20 @@ mod write_trash;
 )]
 mod tests;
 
+pub(crate) use audit::{AuditStep, Cursor};
+pub(crate) use check::ListedBlob;
 pub(crate) use copy::{CopiedBlob, MetadataCopy};
 pub(crate) use garbage::Candidate;
 pub use garbage::DamagedRow;
+pub(crate) use heal::Mended;
+pub(crate) use offline::{FileState, check_file};
 pub(crate) use plan::{Planned, Position};
 pub(crate) use policy::{Age, Deleted, Doomed, KeepRules, Newest, Rules};
 pub(crate) use queues::Orders;
 pub(crate) use records::Place;
 pub(crate) use requests::{BLOCK, BlockChecks, CommitBlob, Cut, Location, NewContent, StoredAt};
+pub(crate) use row_fault::RowFault;
+pub(crate) use write_check::CheckRecord;
 pub(crate) use write_collect::Collected;
 pub(crate) use write_drain::Mark;
 

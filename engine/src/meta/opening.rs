@@ -1,6 +1,7 @@
 //! The steps of opening the redb file, without any state of its own.
 
 use super::codec::Record as _;
+use super::header;
 use super::keys;
 use super::rows::{Rows, Scan, Snapshot, failed};
 use super::tables::Table;
@@ -56,6 +57,7 @@ pub(super) fn open_redb(
         // What the system has in memory may never have reached the medium.
         file.drop_cached().map_err(failed_to("read anew"))?;
     }
+    header::check(&*file, &path)?;
     let backend = DiskBackend::new(file);
     let latch = backend.latch();
     let open = || {
@@ -64,13 +66,19 @@ pub(super) fn open_redb(
             .create_with_backend(backend)
     };
     let opened = catch_unwind(AssertUnwindSafe(open));
-    let opened = opened.unwrap_or_else(|_panic| {
-        Err(redb::DatabaseError::Storage(redb::StorageError::Corrupted(
-            format!("{FILE_NAME} is damaged"),
-        )))
-    });
+    let opened = opened.map_err(|_panic| damaged())?;
     let redb = opened.map_err(|error| failed(&error.into()))?;
     Ok((redb, latch))
+}
+
+/// Closes the redb file. Closing writes, and on a damaged file that may fail as reading does.
+pub(super) fn close_redb(redb: redb::Database) -> Result<(), StorageError> {
+    catch_unwind(AssertUnwindSafe(|| drop(redb))).map_err(|_panic| damaged())
+}
+
+/// What is said where redb panics on what it finds in the file.
+pub(super) fn damaged() -> StorageError {
+    StorageError::Metadata(format!("{FILE_NAME} is damaged"))
 }
 
 /// Whether every table was made.

@@ -17,7 +17,7 @@ use crate::fault::StorageError;
 use crate::name::RepositoryName;
 
 /// The row in `Settings` of the time since which pulls are recorded.
-const PULLS_SINCE: &[u8] = b"pulls-since";
+pub(super) const PULLS_SINCE: &[u8] = b"pulls-since";
 
 /// How coarse the recorded times of pulls are, in milliseconds: one write an hour and manifest.
 pub(super) const PULL_STEP: u64 = 60 * 60 * 1000;
@@ -116,7 +116,7 @@ impl Request for RecordPulls {
     }
 }
 
-/// Whether the last recorded pull is so long ago that another one is to be written.
+/// Whether the last recorded pull is so long ago that another one is to be written, or damaged.
 fn is_pull_news(
     rows: &impl Rows,
     repository: u64,
@@ -124,6 +124,6 @@ fn is_pull_news(
     now: EngineTime,
 ) -> Result<bool, StorageError> {
     let key = keys::in_repository(repository, digest);
-    let last = rows.record::<u64>(Table::Pulls, &key)?;
+    let last = rows.undamaged::<u64>(Table::Pulls, &key)?;
     Ok(last.is_none_or(|last| now.0.saturating_sub(last) >= PULL_STEP))
 }

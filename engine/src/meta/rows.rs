@@ -35,6 +35,15 @@ pub(super) type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<Scan, StorageError
 pub(super) type VisitAny<'v> =
     dyn FnMut(&[u8], Result<&[u8], Corruption>) -> Result<Scan, StorageError> + 'v;
 
+/// A row as it is found where damage is expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    Absent,
+    Payload(Vec<u8>),
+    /// Something is there that was never put there like this.
+    Damaged(Corruption),
+}
+
 /// Rows that can be read.
 pub(super) trait Rows {
     /// The payload under `key`.
@@ -61,6 +70,28 @@ pub(super) trait Rows {
         self.scan_any(table, prefix, after, &mut |key, payload| {
             visit(key, payload?)
         })
+    }
+
+    /// The row under `key`, damaged or not.
+    fn found(&self, table: Table, key: &[u8]) -> Result<Found, StorageError> {
+        match self.payload(table, key) {
+            Ok(Some(payload)) => Ok(Found::Payload(payload)),
+            Ok(None) => Ok(Found::Absent),
+            Err(StorageError::Corrupt(corruption)) => Ok(Found::Damaged(corruption)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The record under `key`, where one that is damaged is as good as none: it is about to be
+    /// replaced, or what it says follows from other rows.
+    fn undamaged<R: Record>(&self, table: Table, key: &[u8]) -> Result<Option<R>, StorageError> {
+        match self.record(table, key) {
+            Err(StorageError::Corrupt(corruption)) => {
+                tracing::error!(%corruption, "a damaged row is read as none");
+                Ok(None)
+            }
+            outcome => outcome,
+        }
     }
 
     /// The record under `key`.
@@ -96,6 +127,7 @@ pub(super) trait Rows {
     }
 
     /// The first `limit` keys that begin with `prefix`.
+    #[cfg(test)]
     fn keys(
         &self,
         table: Table,

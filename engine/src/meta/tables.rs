@@ -13,7 +13,7 @@ use crate::fault::Corruption;
 use redb::TableDefinition;
 
 /// A table. The comments give key and value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Table {
     /// Name of a setting -> its value.

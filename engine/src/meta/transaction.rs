@@ -1,4 +1,5 @@
 //! [`Transaction`]: the only writer of rows, and the only place that changes a link count.
+//! Places are in `places`.
 //!
 //! Invariants, after every request:
 //! 1. `Counts` of (repository, target) is the number of keeping edges in `Edges` that lead there.
@@ -17,11 +18,10 @@
 use super::codec::Record;
 use super::keys;
 use super::records::{
-    BlobRecord, CandidateRecord, EdgeKind, EdgeRecord, FileRecord, LinkRecord, NameRecord, Place,
-    RepositoryRecord, StateRecord,
+    BlobRecord, CandidateRecord, EdgeKind, EdgeRecord, LinkRecord, NameRecord, RepositoryRecord,
+    StateRecord,
 };
-use super::requests::{BlockChecks, Location};
-use super::rows::{Rows, VisitAny, failed, payload_of, scan_of};
+use super::rows::{Found, Rows, VisitAny, failed, payload_of, scan_of};
 use super::tables::Table;
 use super::trash::Undo;
 use crate::clock::EngineTime;
@@ -35,7 +35,7 @@ use std::time::Duration;
 
 /// The rows of one batch in the making.
 pub(super) struct Transaction<'t> {
-    tables: Vec<redb::Table<'t, &'static [u8], &'static [u8]>>,
+    tables: Vec<RawTable<'t>>,
     /// Written when the batch is complete.
     pub(super) state: StateRecord,
     /// The moment of the batch.
@@ -51,6 +51,9 @@ pub(super) struct Transaction<'t> {
     /// There is work for the collector now.
     pub(super) kick: bool,
 }
+
+/// Keys and sealed values.
+type RawTable<'t> = redb::Table<'t, &'static [u8], &'static [u8]>;
 
 /// The time of a batch, and the times that follow from it.
 #[derive(Debug, Clone, Copy)]
@@ -76,9 +79,9 @@ pub(super) struct Stay {
 
 /// One edge of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Edge {
-    kind: EdgeKind,
-    target: Digest,
+pub(super) struct Edge {
+    pub(super) kind: EdgeKind,
+    pub(super) target: Digest,
 }
 
 // === impl Transaction ===
@@ -165,8 +168,8 @@ impl<'t> Transaction<'t> {
     /// The repository of this name, made if there is none.
     pub(super) fn repository(&mut self, name: &RepositoryName) -> Result<u64, StorageError> {
         let key = name.as_str().as_bytes();
-        if let Some(record) = self.record::<NameRecord>(Table::RepositoryNames, key)? {
-            return Ok(record.id);
+        if let Some(id) = self.healed_repository(name)? {
+            return Ok(id);
         }
         let id = self.next();
         self.put(
@@ -257,16 +260,34 @@ impl<'t> Transaction<'t> {
         change: i64,
     ) -> Result<(), StorageError> {
         let key = keys::in_repository(repository, target);
-        let count = self.record::<u64>(Table::Counts, &key)?.unwrap_or(0);
-        let count = count.checked_add_signed(change).ok_or_else(|| {
-            StorageError::Metadata(format!("the count of {target} would fall below zero"))
-        })?;
+        let count = match self.found(Table::Counts, &key)? {
+            Found::Damaged(_) => None,
+            Found::Absent => 0_u64.checked_add_signed(change),
+            Found::Payload(payload) => {
+                u64::from_payload(Table::Counts, &payload)?.checked_add_signed(change)
+            }
+        };
+        match count {
+            Some(count) => self.set_count(repository, target, count),
+            // The row is lost; the edge itself is there or gone already, so counting tells.
+            None => self.settle(repository, target),
+        }
+    }
+
+    /// Sets a count, and what follows from it (invariants 1 and 2).
+    pub(super) fn set_count(
+        &mut self,
+        repository: u64,
+        target: &Digest,
+        count: u64,
+    ) -> Result<(), StorageError> {
+        let key = keys::in_repository(repository, target);
         if count == 0 {
             self.remove(Table::Counts, &key)?;
         } else {
             self.put(Table::Counts, &key, &count)?;
         }
-        match self.record::<LinkRecord>(Table::BlobLinks, &key)? {
+        match self.undamaged::<LinkRecord>(Table::BlobLinks, &key)? {
             Some(link) if (count == 0) != link.due.is_some() => {
                 self.set_due(repository, target, &link, count == 0)
             }
@@ -283,20 +304,28 @@ impl<'t> Transaction<'t> {
         digest: &Digest,
         size: u64,
     ) -> Result<(), StorageError> {
-        let key = keys::in_repository(repository, digest);
-        let kept = self.record::<u64>(Table::Counts, &key)?.is_some();
-        let link = self.record::<LinkRecord>(Table::BlobLinks, &key)?;
+        let kept = self.kept(repository, digest)?;
+        let link = self.healed_link(repository, digest, size)?;
+        self.heal_marker(Table::Holders, &keys::holder(digest, repository))?;
         if link.is_none() {
-            self.put(Table::Holders, &keys::holder(digest, repository), &())?;
             add(&mut self.state.totals.logical, size);
         }
         match link {
-            Some(LinkRecord { due: None, .. }) => Ok(()),
+            Some(LinkRecord { due: None, .. }) if kept => Ok(()),
             link => {
                 let link = link.unwrap_or(LinkRecord { size, due: None });
                 self.set_due(repository, digest, &link, !kept)
             }
         }
+    }
+
+    /// Whether keeping edges lead to a target; a count that is damaged is counted anew.
+    fn kept(&mut self, repository: u64, target: &Digest) -> Result<bool, StorageError> {
+        let key = keys::in_repository(repository, target);
+        if matches!(self.found(Table::Counts, &key)?, Found::Damaged(_)) {
+            self.settle(repository, target)?;
+        }
+        Ok(self.record::<u64>(Table::Counts, &key)?.is_some())
     }
 
     /// Takes a blob out of a repository that holds it, and out of the store with its last holder.
@@ -350,75 +379,13 @@ impl<'t> Transaction<'t> {
         let size = link.size;
         self.put(Table::BlobLinks, &key, &LinkRecord { size, due })
     }
-
-    // --- places (invariant 4) ---
-
-    /// Says that a blob lies at `location` from now on; where it lay before is abandoned.
-    pub(super) fn place_blob(
-        &mut self,
-        digest: &Digest,
-        record: &BlobRecord,
-        checks: Option<&BlockChecks>,
-    ) -> Result<(), StorageError> {
-        let key = digest.to_key();
-        if let Some(old) = self.record::<BlobRecord>(Table::Blobs, &key)? {
-            take(&mut self.state.totals.stored, old.size);
-            self.abandon(old.location, old.size)?;
-        }
-        add(&mut self.state.totals.stored, record.size);
-        self.put(Table::Blobs, &key, record)?;
-        match checks {
-            Some(checks) => self.put(Table::BlockChecks, &key, checks)?,
-            None => self.remove(Table::BlockChecks, &key)?,
-        }
-        let (number, file) = match record.location {
-            Location::File(number) => (number, FileRecord::Blob(*digest)),
-            Location::Segment { number, .. } => (number, self.segment(number)?.changed(1)),
-        };
-        self.put(Table::Files, &keys::number(number), &file)
-    }
-
-    /// Gives a place up: its bytes go after the commit.
-    pub(super) fn abandon(&mut self, location: Location, size: u64) -> Result<(), StorageError> {
-        let mut place = Place {
-            location,
-            size,
-            whole_segment: false,
-        };
-        match location {
-            Location::File(number) => self.remove(Table::Files, &keys::number(number))?,
-            Location::Segment { number, .. } => {
-                let left = self.segment(number)?.changed(-1);
-                place.whole_segment = left == FileRecord::Segment { live: 0 };
-                self.put(Table::Files, &keys::number(number), &left)?;
-            }
-        }
-        self.free(&place)
-    }
-
-    /// Lets the bytes at a place that no record names go after the commit.
-    pub(super) fn free(&mut self, place: &Place) -> Result<(), StorageError> {
-        add(&mut self.state.totals.waiting, place.size);
-        self.enqueue(Table::Unlinks, place)
-    }
-
-    fn segment(&self, number: u64) -> Result<FileRecord, StorageError> {
-        let record = self.record::<FileRecord>(Table::Files, &keys::number(number))?;
-        Ok(record.unwrap_or(FileRecord::Segment { live: 0 }))
-    }
 }
 
 #[cfg(test)]
-impl Transaction<'_> {
-    /// Damages a row as a medium would, or repairs it again.
-    pub(super) fn flip_bit(&mut self, table: Table, key: &[u8]) -> Result<(), StorageError> {
-        use redb::ReadableTable as _;
-        let rows = &mut self.tables[table.index()];
-        let value = rows.get(key).map_err(|error| failed(&error.into()))?;
-        let mut value = value.expect("the test names a row").value().to_vec();
-        value[0] ^= 1;
-        let put = rows.insert(key, value.as_slice()).map(drop);
-        put.map_err(|error| failed(&error.into()))
+impl<'t> Transaction<'t> {
+    /// The stored bytes of a table, for tests that damage them.
+    pub(super) fn raw(&mut self, table: Table) -> &mut RawTable<'t> {
+        &mut self.tables[table.index()]
     }
 }
 
@@ -438,18 +405,6 @@ impl Rows for Transaction<'_> {
     }
 }
 
-impl FileRecord {
-    /// A segment with more or fewer live blobs; a blob's file is what it is.
-    fn changed(self, by: i64) -> Self {
-        match self {
-            Self::Segment { live } => Self::Segment {
-                live: live.saturating_add_signed(by),
-            },
-            blob @ Self::Blob(_) => blob,
-        }
-    }
-}
-
 /// The row of [`StateRecord`] in `Settings`.
 pub(super) const STATE: &[u8] = b"state";
 
@@ -465,11 +420,11 @@ pub(super) fn kept_by(links: &Links) -> BTreeMap<Digest, u64> {
 }
 
 /// Changes a sum. It cannot overflow while it is right, and the audit tells when it is not.
-fn add(total: &mut u64, by: u64) {
+pub(super) fn add(total: &mut u64, by: u64) {
     *total = total.saturating_add(by);
 }
 
-fn take(total: &mut u64, by: u64) {
+pub(super) fn take(total: &mut u64, by: u64) {
     *total = total.saturating_sub(by);
 }
 
@@ -480,7 +435,7 @@ fn subject_edge(repository: u64, source: &Digest, links: &Links) -> Option<Vec<u
 }
 
 /// The edges of a manifest, each once.
-fn edges(links: &Links) -> BTreeSet<Edge> {
+pub(super) fn edges(links: &Links) -> BTreeSet<Edge> {
     let each = |kind, targets: &[Digest]| -> Vec<Edge> {
         targets
             .iter()

@@ -3,12 +3,12 @@
 //! A repository costs in proportion to what it holds, the store costs one row.
 
 use super::codec::Record as _;
-use super::records::{BlobRecord, LinkRecord, Place, StateRecord, TagRecord, Totals};
+use super::records::{BlobRecord, LinkRecord, Place, TagRecord, Totals};
 use super::rows::{Rows, Scan};
 use super::tables::Table;
-use super::transaction::STATE;
+use super::transaction::add;
 use super::{Metadata, garbage, keys, lookup};
-use crate::fault::StorageError;
+use crate::fault::{Corruption, StorageError};
 use crate::gc::RepositoryUsage;
 use crate::name::RepositoryName;
 use crate::page::{Listing, Page};
@@ -102,30 +102,55 @@ fn add_blob(
     Ok(())
 }
 
-/// Computes the kept sums anew and compares (invariant 6 of `transaction`).
-pub(super) fn audit(rows: &impl Rows) -> Result<Vec<String>, StorageError> {
+/// The kept sums, computed anew (invariant 6 of `transaction`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Summed {
+    Sums(Totals),
+    /// A row could not be read: nobody knows what it adds.
+    Unreadable,
+    /// The snapshot is wanted back before the end.
+    Wanted,
+}
+
+/// Computes the kept sums anew, until `is_wanted` says that the snapshot is wanted back.
+pub(super) fn sums(rows: &impl Rows, is_wanted: &dyn Fn() -> bool) -> Result<Summed, StorageError> {
     let mut sums = Totals::default();
-    rows.scan(Table::BlobLinks, &[], None, &mut |_, payload| {
-        let link = LinkRecord::from_payload(Table::BlobLinks, payload)?;
-        sums.logical += link.size;
-        if link.due.is_some() {
-            sums.garbage += link.size;
+    for table in [Table::BlobLinks, Table::Blobs, Table::Unlinks] {
+        let mut ended = None;
+        rows.scan_any(table, &[], None, &mut |_, payload| {
+            if is_wanted() {
+                ended = Some(Summed::Wanted);
+                return Ok(Scan::Stop);
+            }
+            match payload.and_then(|payload| add_row(table, payload, &mut sums)) {
+                Ok(()) => Ok(Scan::Next),
+                Err(_damage) => {
+                    ended = Some(Summed::Unreadable);
+                    Ok(Scan::Stop)
+                }
+            }
+        })?;
+        if let Some(ended) = ended {
+            return Ok(ended);
         }
-        Ok(Scan::Next)
-    })?;
-    rows.scan(Table::Blobs, &[], None, &mut |_, payload| {
-        sums.stored += BlobRecord::from_payload(Table::Blobs, payload)?.size;
-        Ok(Scan::Next)
-    })?;
-    rows.scan(Table::Unlinks, &[], None, &mut |_, payload| {
-        sums.waiting += Place::from_payload(Table::Unlinks, payload)?.size;
-        Ok(Scan::Next)
-    })?;
-    let state = rows.record::<StateRecord>(Table::Settings, STATE)?;
-    let kept = state.unwrap_or_default().totals;
-    Ok(if kept == sums {
-        Vec::new()
-    } else {
-        vec![format!("the sums are {kept:?}, not {sums:?}")]
-    })
+    }
+    Ok(Summed::Sums(sums))
+}
+
+fn add_row(table: Table, payload: &[u8], sums: &mut Totals) -> Result<(), Corruption> {
+    match table {
+        Table::BlobLinks => {
+            let link = LinkRecord::from_payload(table, payload)?;
+            add(&mut sums.logical, link.size);
+            if link.due.is_some() {
+                add(&mut sums.garbage, link.size);
+            }
+        }
+        Table::Blobs => add(
+            &mut sums.stored,
+            BlobRecord::from_payload(table, payload)?.size,
+        ),
+        _ => add(&mut sums.waiting, Place::from_payload(table, payload)?.size),
+    }
+    Ok(())
 }

@@ -80,7 +80,7 @@ impl Request for CommitBlob {
         transaction: &mut Transaction<'_>,
         placed: Option<Location>,
     ) -> Result<(), StorageError> {
-        let stored = transaction.record::<BlobRecord>(Table::Blobs, &self.digest.to_key())?;
+        let stored = transaction.undamaged::<BlobRecord>(Table::Blobs, &self.digest.to_key())?;
         let healthy = stored.filter(|record| !record.damaged);
         let repository = transaction.repository(&self.repository)?;
         match (healthy, self.content, placed) {
@@ -111,10 +111,14 @@ impl Request for CommitBlob {
             }
             // The copy that is there stays; one of the same content that came twice goes.
             (Some(record), content, placed) => {
-                let location = match content {
-                    NewContent::File { number, .. } => Some(Location::File(number)),
-                    NewContent::Small(_) => placed,
+                let (location, checks) = match content {
+                    NewContent::File { number, checks } => {
+                        (Some(Location::File(number)), Some(checks))
+                    }
+                    NewContent::Small(_) => (placed, None),
                 };
+                let checks = checks.as_ref().filter(|_| self.size > BLOCK);
+                transaction.heal_blob(&self.digest, &record, checks)?;
                 if let Some(location) = location.filter(|&place| place != record.location) {
                     let place = Place {
                         location,
@@ -140,8 +144,8 @@ impl Request for MountBlob {
         transaction: &mut Transaction<'_>,
         _placed: Option<Location>,
     ) -> Result<BlobStat, BlobError> {
-        let record = lookup::blob(transaction, &self.source, &self.digest)?;
-        let Some(record) = record else {
+        let record = lookup::blob(transaction, &self.source, &self.digest);
+        let Some(record) = lookup::unless_damaged(record)? else {
             return Err(BlobError::Unknown {
                 digest: self.digest,
                 repository: self.source,
@@ -253,6 +257,11 @@ impl Request for MarkDamaged {
     type Answer = ();
     type Refusal = StorageError;
     const GIVES_BACK: bool = true;
+
+    /// What was found damaged is not served again after a power cut either.
+    fn is_barrier(&self) -> bool {
+        true
+    }
 
     fn apply(
         self,

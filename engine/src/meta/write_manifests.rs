@@ -1,16 +1,16 @@
 //! Transactions on manifests and tags: put, delete, delete tag.
 
 use super::commit::Request;
-use super::garbage;
 use super::keys;
 use super::lookup;
 use super::records::ManifestRecord;
 use super::requests::Location;
-use super::rows::Rows;
+use super::rows::{Found, Rows};
 use super::tables::Table;
 use super::transaction::Transaction;
-use super::write_tags::{Target, check_tag, delete_tag, set_tag};
+use super::write_tags::{Target, delete_tag, set_tag};
 use super::write_trash;
+use crate::clock::EngineTime;
 use crate::descriptor::Links;
 use crate::digest::Digest;
 use crate::fault::StorageError;
@@ -64,11 +64,15 @@ impl Request for StoreManifest {
         }
         let repository = transaction.repository(&self.repository)?;
         let key = keys::in_repository(repository, &self.digest);
-        let stored = transaction.record::<ManifestRecord>(Table::Manifests, &key)?;
+        let stored = match transaction.found(Table::Manifests, &key)? {
+            Found::Damaged(_) => Some(self.renew(transaction, repository)?),
+            _ => transaction.record::<ManifestRecord>(Table::Manifests, &key)?,
+        };
         let created = stored.is_none();
         let manifest = match stored {
             Some(record) if record.media_type == self.put.media_type => {
                 self.heal(transaction)?;
+                transaction.heal_manifest(repository, &self.digest, &self.put.links)?;
                 let since = transaction.now.time;
                 let record = ManifestRecord { since, ..record };
                 transaction.put(Table::Manifests, &key, &record)?;
@@ -142,19 +146,15 @@ impl StoreManifest {
         Ok(())
     }
 
-    /// Reads what the removal of what it replaces will read.
+    /// Reads what changing a media type will read, before the first write. All else that this finds
+    /// damaged is written anew.
     fn check_rows(&self, rows: &Transaction<'_>, repository: u64) -> Result<(), StorageError> {
         let key = keys::in_repository(repository, &self.digest);
-        let stored = rows.record::<ManifestRecord>(Table::Manifests, &key)?;
-        let is_replaced = match &stored {
-            Some(record) => record.media_type != self.put.media_type,
-            None => lookup::trashed(rows, repository, &self.digest)?.is_some(),
-        };
-        if is_replaced {
-            garbage::check_remove_manifest(rows, repository, &self.digest)?;
+        let stored = rows.undamaged::<ManifestRecord>(Table::Manifests, &key)?;
+        if stored.is_some_and(|record| record.media_type != self.put.media_type) {
+            rows.needed::<Links>(Table::ManifestLinks, &key, "a manifest")?;
         }
-        let mut tags = self.put.tags.iter();
-        tags.try_for_each(|tag| check_tag(rows, repository, tag))
+        Ok(())
     }
 
     /// Writes the bytes again if they cannot be read.
@@ -169,12 +169,38 @@ impl StoreManifest {
         }
     }
 
+    /// Writes the record again that cannot be read.
+    fn renew(
+        &self,
+        transaction: &mut Transaction<'_>,
+        repository: u64,
+    ) -> Result<ManifestRecord, StorageError> {
+        let key = keys::in_repository(repository, &self.digest);
+        let link = match transaction.lost_link(repository, &self.digest)? {
+            Some(link) => link,
+            None => transaction.next(),
+        };
+        let record = self.record(link, transaction.now.wall, transaction.now.time);
+        transaction.put(Table::Manifests, &key, &record)?;
+        Ok(record)
+    }
+
+    fn record(&self, link: u64, pushed: u64, since: EngineTime) -> ManifestRecord {
+        ManifestRecord {
+            link,
+            media_type: self.put.media_type.clone(),
+            size: self.put.content.len() as u64,
+            pushed,
+            since,
+        }
+    }
+
     fn create(
         &self,
         transaction: &mut Transaction<'_>,
         repository: u64,
     ) -> Result<ManifestRecord, StorageError> {
-        write_trash::supersede(transaction, repository, &self.digest)?;
+        write_trash::supersede(transaction, repository, &self.digest, &self.put.links)?;
         let link = transaction.next();
         let pushed = transaction.now.wall;
         let record = self.write_record(transaction, repository, link, pushed)?;
@@ -205,15 +231,7 @@ impl StoreManifest {
         pushed: u64,
     ) -> Result<ManifestRecord, StorageError> {
         let key = keys::in_repository(repository, &self.digest);
-        let media_type = self.put.media_type.clone();
-        let size = self.put.content.len() as u64;
-        let record = ManifestRecord {
-            link,
-            media_type,
-            size,
-            pushed,
-            since: transaction.now.time,
-        };
+        let record = self.record(link, pushed, transaction.now.time);
         transaction.put(Table::Manifests, &key, &record)?;
         transaction.put(Table::ManifestLinks, &key, &self.put.links)?;
         transaction.add_edges(repository, &self.digest, &self.put.links)?;
@@ -268,7 +286,6 @@ impl Request for DeleteTag {
                 repository: self.repository,
             });
         };
-        check_tag(transaction, repository, &self.tag)?;
         delete_tag(transaction, repository, &self.tag, (&record, &manifest))?;
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! they are, and their histories follow when the rows do (`hide_tag`). `lookup::tag_history` tells
 //! of it before.
 
+use super::derive::is_there;
 use super::keys;
 use super::lookup;
 use super::records::{ManifestRecord, TagRecord};
@@ -23,7 +24,8 @@ pub(super) struct Target<'m> {
     pub(super) manifest: &'m ManifestRecord,
 }
 
-/// Reads all that [`set_tag`] and [`delete_tag`] will read, so that they cannot fail on damage.
+/// Reads all that [`set_tag`] and [`delete_tag`] will read, for who does not write over damage as a
+/// push does.
 pub(super) fn check_tag(rows: &impl Rows, repository: u64, tag: &Tag) -> Result<(), StorageError> {
     let key = keys::tag(repository, tag.as_str());
     if let Some(record) = rows.record::<TagRecord>(Table::Tags, &key)? {
@@ -34,8 +36,8 @@ pub(super) fn check_tag(rows: &impl Rows, repository: u64, tag: &Tag) -> Result<
     Ok(())
 }
 
-/// Makes a tag that was checked name a manifest, whose record is there or follows. `event` says how it came to be
-/// if the tag named nothing.
+/// Makes a tag name a manifest, whose record is there or follows. `event` says how it came to be if
+/// the tag named nothing. Damaged rows of the tag are written anew.
 pub(super) fn set_tag(
     transaction: &mut Transaction<'_>,
     repository: u64,
@@ -44,20 +46,15 @@ pub(super) fn set_tag(
     event: TagEvent,
 ) -> Result<(), StorageError> {
     let key = keys::tag(repository, tag.as_str());
-    let old = transaction.record::<TagRecord>(Table::Tags, &key)?;
-    let named = lookup::tag(transaction, repository, tag)?;
-    let visible = named.is_some();
-    if let Some(old) = &old {
-        if let Some((_, manifest)) = named {
-            let old_link = keys::link_tag(repository, old.link, tag);
-            transaction.remove(Table::LinkTags, &old_link)?;
-            if old.digest != target.digest {
-                lost_tag(transaction, repository, &old.digest, &manifest)?;
-            }
-        } else {
-            hide_tag(transaction, repository, tag, old)?;
+    let old = transaction.undamaged::<TagRecord>(Table::Tags, &key)?;
+    let visible = match &old {
+        Some(old) => take_off(transaction, repository, (tag, old), &target.digest)?,
+        None if is_there(transaction, Table::Tags, &key)? => {
+            transaction.forget_link_tags(repository, tag)?;
+            false
         }
-    }
+        None => false,
+    };
     let link = target.manifest.link;
     let record = TagRecord {
         digest: target.digest,
@@ -82,7 +79,35 @@ pub(super) fn set_tag(
     append(transaction, repository, tag, change)
 }
 
-/// Deletes a tag that is visible, and was checked.
+/// Takes a tag off what it named, for another digest; answers whether it was visible.
+fn take_off(
+    transaction: &mut Transaction<'_>,
+    repository: u64,
+    (tag, old): (&Tag, &TagRecord),
+    next: &Digest,
+) -> Result<bool, StorageError> {
+    let key = keys::in_repository(repository, &old.digest);
+    let manifest = transaction.undamaged::<ManifestRecord>(Table::Manifests, &key)?;
+    let visible = match &manifest {
+        Some(manifest) => manifest.link == old.link,
+        // One that is damaged was there.
+        None => is_there(transaction, Table::Manifests, &key)?,
+    };
+    if !visible {
+        hide_tag(transaction, repository, tag, old)?;
+        return Ok(false);
+    }
+    let link = keys::link_tag(repository, old.link, tag);
+    transaction.remove(Table::LinkTags, &link)?;
+    if let Some(manifest) = manifest
+        && old.digest != *next
+    {
+        lost_tag(transaction, repository, &old.digest, &manifest)?;
+    }
+    Ok(true)
+}
+
+/// Deletes a tag that is visible. A history that is damaged begins anew.
 pub(super) fn delete_tag(
     transaction: &mut Transaction<'_>,
     repository: u64,
@@ -118,7 +143,7 @@ fn lost_tag(
 }
 
 /// Removes the row of a tag whose manifest was deleted, and puts that into its history. The trash
-/// keeps the name.
+/// keeps the name, and so does one that cannot be read.
 pub(super) fn hide_tag(
     transaction: &mut Transaction<'_>,
     repository: u64,
@@ -126,16 +151,17 @@ pub(super) fn hide_tag(
     record: &TagRecord,
 ) -> Result<(), StorageError> {
     let key = keys::in_repository(repository, &record.digest);
-    let trash = transaction.record::<TrashRecord>(Table::Trash, &key)?;
+    let trash = transaction.undamaged::<TrashRecord>(Table::Trash, &key)?;
+    let is_unknown = trash.is_none() && is_there(transaction, Table::Trash, &key)?;
     let trash = trash.filter(|trash| trash.manifest.link == record.link);
     transaction.remove(Table::Tags, &keys::tag(repository, tag.as_str()))?;
-    if trash.is_none() {
+    if trash.is_none() && !is_unknown {
         let link = keys::link_tag(repository, record.link, tag);
         transaction.remove(Table::LinkTags, &link)?;
     }
     let now = transaction.now;
     let last = transaction
-        .record::<Vec<TagChange>>(Table::TagHistory, &keys::tag(repository, tag.as_str()))?
+        .undamaged::<Vec<TagChange>>(Table::TagHistory, &keys::tag(repository, tag.as_str()))?
         .and_then(|mut changes| changes.pop());
     // Without a history, or with an empty one by setting, there is nothing to go on with.
     let Some(last) = last else {
@@ -189,7 +215,7 @@ fn append(
 ) -> Result<(), StorageError> {
     let key = keys::tag(repository, tag.as_str());
     let bound = transaction.now.undo.changes;
-    let stored: Option<Vec<TagChange>> = transaction.record(Table::TagHistory, &key)?;
+    let stored: Option<Vec<TagChange>> = transaction.undamaged(Table::TagHistory, &key)?;
     let mut changes = stored.unwrap_or_default();
     let (is_end, time) = (change.event.is_end(), change.time);
     changes.push(change);

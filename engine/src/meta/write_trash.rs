@@ -9,6 +9,7 @@
 //! is never overwritten by undoing it.
 
 use super::commit::Request;
+use super::derive::is_there;
 use super::garbage;
 use super::keys;
 use super::lookup;
@@ -280,19 +281,28 @@ fn revive(
     Ok(renewed.manifest)
 }
 
-/// Drops what the trash has of a manifest that is put anew: its edges, and the names of its tags.
+/// Drops what the trash has of a manifest that is put anew with `links`: its edges, and the names of
+/// its tags. What is damaged of it is dropped too: the push brings all of it but the names, which a
+/// repair removes.
 pub(super) fn supersede(
     transaction: &mut Transaction<'_>,
     repository: u64,
     digest: &Digest,
+    links: &Links,
 ) -> Result<(), StorageError> {
-    let Some(trash) = lookup::trashed(transaction, repository, digest)? else {
+    let key = keys::in_repository(repository, digest);
+    let trash = transaction.undamaged::<TrashRecord>(Table::Trash, &key)?;
+    if trash.is_none() && !is_there(transaction, Table::Trash, &key)? {
+        return Ok(());
+    }
+    match transaction.undamaged::<Links>(Table::ManifestLinks, &key)? {
+        Some(stored) => transaction.remove_edges(repository, digest, &stored)?,
+        None => transaction.forget_edges(repository, digest, links)?,
+    }
+    transaction.remove(Table::Trash, &key)?;
+    let Some(trash) = trash else {
         return Ok(());
     };
-    let key = keys::in_repository(repository, digest);
-    let links: Links = transaction.needed(Table::ManifestLinks, &key, "a deleted manifest")?;
-    transaction.remove_edges(repository, digest, &links)?;
-    transaction.remove(Table::Trash, &key)?;
     transaction.dequeue_trash(&trash.deletion)?;
     let link = trash.manifest.link;
     transaction.enqueue(Table::Drains, &Drain::Tags { repository, link })

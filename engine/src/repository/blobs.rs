@@ -5,7 +5,6 @@ use crate::blob::BlobReader;
 use crate::blob::store::{BlobStore, Stored};
 use crate::digest::{Algorithm, Digest};
 use crate::fault::{Corruption, StorageError};
-use crate::meta::{BLOCK, StoredAt};
 use crate::name::RepositoryName;
 use crate::upload::{UploadError, UploadId, UploadSession, UploadStatus};
 use bytes::Bytes;
@@ -82,7 +81,7 @@ impl Repository {
         loop {
             let found = self.engine.meta.blob(self.name(), digest)?;
             let stored = found.ok_or_else(|| self.unknown_blob(digest))?.stored;
-            let opened = self.engine.store.open(stored_blob(*digest, stored)).await;
+            let opened = self.engine.store.open(Stored::of(*digest, stored)).await;
             match opened {
                 Ok(content) => return Ok(BlobReader::new(*digest, stored.size, content)),
                 // The record may have moved between reading it and opening its place: once more.
@@ -188,20 +187,6 @@ impl Repository {
             digest: *digest,
             repository: self.name().clone(),
         }
-    }
-}
-
-fn stored_blob(digest: Digest, at: StoredAt) -> Stored {
-    let StoredAt {
-        size,
-        location,
-        check,
-    } = at;
-    Stored {
-        digest,
-        size,
-        location,
-        check: (size <= BLOCK).then_some(check),
     }
 }
 

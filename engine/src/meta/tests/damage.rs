@@ -6,11 +6,13 @@ use crate::meta::Metadata;
 use crate::meta::commit::Request;
 use crate::meta::records::{CandidateRecord, LinkRecord};
 use crate::meta::requests::Location;
-use crate::meta::rows::{Rows, Scan};
+use crate::meta::rows::{Rows, Scan, failed};
 use crate::meta::tables::Table;
-use crate::meta::transaction::Transaction;
+use crate::meta::transaction::{Moment, Stay, Transaction};
+use crate::meta::trash::Undo;
 use crate::meta::{keys, lookup};
 use crate::name::RepositoryName;
+use redb::ReadableTable as _;
 
 /// Flips a bit in the values of the rows of a table whose key contains some bytes, or flips it back.
 #[derive(Debug, Clone)]
@@ -37,7 +39,7 @@ impl Request for Damage {
             Ok(Scan::Next)
         })?;
         for key in &keys {
-            transaction.flip_bit(self.table, key)?;
+            flip_bit(transaction, self.table, key)?;
         }
         Ok(keys.len())
     }
@@ -119,4 +121,54 @@ impl Metadata {
 fn named(table: &str) -> Table {
     let is_named = |each: &Table| each.name() == table;
     Table::ALL.into_iter().find(is_named).unwrap()
+}
+
+/// Damages a row as a medium would, or repairs it again.
+fn flip_bit(
+    transaction: &mut Transaction<'_>,
+    table: Table,
+    key: &[u8],
+) -> Result<(), StorageError> {
+    let rows = transaction.raw(table);
+    let value = rows.get(key).map_err(|error| failed(&error.into()))?;
+    let mut value = value.expect("the test names a row").value().to_vec();
+    value[0] ^= 1;
+    let put = rows.insert(key, value.as_slice()).map(drop);
+    put.map_err(|error| failed(&error.into()))
+}
+
+impl Metadata {
+    /// The tables, keys and stored values of all rows but the settings.
+    pub(crate) fn stored_rows(&self) -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
+        let mut stored = Vec::new();
+        for table in Table::ALL
+            .into_iter()
+            .filter(|&table| table != Table::Settings)
+        {
+            let snapshot = self.database.snapshot().unwrap();
+            let scanned = snapshot.scan(table, &[], None, &mut |key, payload| {
+                stored.push((table.name(), key.to_vec(), table.seal(key, payload)));
+                Ok(Scan::Next)
+            });
+            scanned.unwrap();
+        }
+        stored
+    }
+
+    /// Replaces a stored row by bytes that no transaction wrote.
+    pub(crate) fn plant_row(&self, table: &str, old: &[u8], (key, stored): (&[u8], &[u8])) {
+        let moment = Moment {
+            time: self.now(),
+            wall: 0,
+            stay: Stay::default(),
+            undo: Undo::default(),
+        };
+        let committed = self.database.commit(moment, true, |transaction| {
+            let rows = transaction.raw(named(table));
+            rows.remove(old).unwrap();
+            rows.insert(key, stored).unwrap();
+            Ok(())
+        });
+        committed.unwrap();
+    }
 }

@@ -6,6 +6,7 @@ mod copy;
 mod damage;
 mod listings;
 mod policies;
+mod strays;
 
 use super::{Collected, CommitBlob, Mark, Metadata, NewContent, WriterParts};
 use crate::blob::LocalStore;

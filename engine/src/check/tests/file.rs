@@ -1,0 +1,143 @@
+//! Bits of the metadata file: found by the offline check, or without effect, or refused at opening.
+
+use super::{Dice, flip, open, options, push_all, read_all};
+use crate::check::{CheckOptions, CheckReport, check_offline};
+use crate::disk::{Disk, MemoryDisk};
+use crate::engine::{Engine, OpenError};
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+
+/// The files of a store that was closed.
+struct Image(Vec<(PathBuf, Vec<u8>)>);
+
+const METADATA: &str = "/store/metadata.redb";
+
+impl Image {
+    async fn new() -> Self {
+        let disk = MemoryDisk::new();
+        let engine = open(&disk).await;
+        push_all(&engine).await;
+        engine.close().await.unwrap();
+        let read = |path: PathBuf| {
+            let file = disk.open(&path, false).unwrap();
+            let mut content = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+            file.read_exact_at(&mut content, 0).unwrap();
+            (path, content)
+        };
+        Self(disk.files().into_iter().map(read).collect())
+    }
+
+    fn disk(&self) -> MemoryDisk {
+        let disk = MemoryDisk::new();
+        for (path, content) in &self.0 {
+            disk.create_directory(path.parent().unwrap()).unwrap();
+            let file = disk.open(path, true).unwrap();
+            file.write_all_at(&[IoSlice::new(content)], 0).unwrap();
+        }
+        disk
+    }
+
+    fn metadata(&self) -> &[u8] {
+        let mut files = self.0.iter();
+        &files.find(|file| file.0 == Path::new(METADATA)).unwrap().1
+    }
+}
+
+/// What came of one flipped bit.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Refused,
+    Found,
+    Harmless,
+}
+
+async fn offline(disk: &MemoryDisk) -> Result<CheckReport, OpenError> {
+    check_offline(options(disk), CheckOptions::default()).await
+}
+
+/// One flipped bit. What is only opened and read never answers wrongly; what the check calls clean
+/// reads as before.
+async fn outcome(image: &Image, bit: u64) -> Outcome {
+    let disk = image.disk();
+    flip(&disk, Path::new(METADATA), bit);
+    if let Ok(engine) = Engine::open(options(&disk)).await {
+        read_all(&engine).await;
+        // It may be unable to write its last; it must say so.
+        let _closed = engine.close().await;
+    }
+    let disk = image.disk();
+    flip(&disk, Path::new(METADATA), bit);
+    match offline(&disk).await {
+        Err(_) => Outcome::Refused,
+        Ok(report) if !report.is_clean() => Outcome::Found,
+        Ok(_) => {
+            let engine = open(&disk).await;
+            assert_eq!(read_all(&engine).await, Vec::<String>::new(), "bit {bit}");
+            assert_eq!(
+                engine.audit().await.unwrap(),
+                Vec::<String>::new(),
+                "bit {bit}"
+            );
+            engine.close().await.unwrap();
+            Outcome::Harmless
+        }
+    }
+}
+
+/// The bits to flip: a sample, or as many as `FLOUNDR_FLIPPED_BITS` says; `all` takes every one.
+fn bits(metadata: &[u8]) -> Vec<u64> {
+    let asked = std::env::var("FLOUNDR_FLIPPED_BITS").ok();
+    let all = metadata.len() * 8;
+    if asked.as_deref() == Some("all") {
+        return (0..all as u64).collect();
+    }
+    let count = asked.map_or(120, |count| count.parse().unwrap());
+    let mut dice = Dice(20);
+    // Most of a small file is empty: of the bytes that are not, more are taken.
+    let used: Vec<usize> = (0..metadata.len())
+        .filter(|&at| metadata[at] != 0)
+        .collect();
+    let mut pick = |number: usize| match number % 4 {
+        0 => dice.below(320 * 8),
+        1 => dice.below(all),
+        _ => used[dice.below(used.len())] * 8 + dice.below(8),
+    };
+    (0..count).map(|number| pick(number) as u64).collect()
+}
+
+#[tokio::test]
+async fn a_flipped_bit_of_the_file_is_found_or_harmless_or_refused() {
+    let image = Image::new().await;
+    let (mut refused, mut found, mut harmless) = (0, 0, 0);
+    for bit in bits(image.metadata()) {
+        match outcome(&image, bit).await {
+            Outcome::Refused => refused += 1,
+            Outcome::Found => found += 1,
+            Outcome::Harmless => harmless += 1,
+        }
+    }
+    println!("refused {refused}, found {found}, harmless {harmless}");
+    assert!(found > 0 && harmless > 0);
+}
+
+#[tokio::test]
+async fn the_bit_that_names_the_newer_commit_is_not_trusted_alone() {
+    let image = Image::new().await;
+    // Bit 0 of the byte behind the magic number.
+    assert_eq!(outcome(&image, 9 * 8).await, Outcome::Refused);
+}
+
+#[tokio::test]
+async fn the_offline_check_of_a_whole_store_is_clean_and_makes_none_where_none_is() {
+    let image = Image::new().await;
+    let report = offline(&image.disk()).await.unwrap();
+    assert!(report.is_clean() && report.rows > 50, "{report}");
+    let nothing = MemoryDisk::new();
+    nothing.create_directory(Path::new("/store")).unwrap();
+    assert!(offline(&nothing).await.is_err());
+    assert!(!nothing.files().contains(&PathBuf::from(METADATA)));
+    let disk = image.disk();
+    let engine = open(&disk).await;
+    assert!(matches!(offline(&disk).await, Err(OpenError::InUse(_))));
+    engine.close().await.unwrap();
+}
