@@ -260,6 +260,7 @@ impl SettingFlags {
             | Setting::RefuseReferenced
             | Setting::PolicyInterval
             | Setting::UploadLifetime
+            | Setting::CheckRate
             | Setting::MaxManifestSize
             | Setting::MaxConnections
             | Setting::HeaderTimeout

@@ -23,10 +23,12 @@ struct Shared {
 impl Context {
     /// A context over an open engine. `config` is expected to be valid, see [`Config::validate`].
     pub fn new(engine: Engine, config: Config) -> Self {
+        let mut metrics = Metrics::new();
+        metrics.watch_check(engine.check_progress());
         let shared = Shared {
             engine,
             config: Arc::new(config),
-            metrics: Arc::new(Metrics::new()),
+            metrics: Arc::new(metrics),
         };
         Self {
             shared: Arc::new(shared),

@@ -3,16 +3,20 @@
 //! Invariant: the number of time series is bounded by this program, never by its clients: routes by
 //! their label, methods by the list here, statuses by their class.
 
+use floundr_engine::CheckProgress;
 use http::{Method, StatusCode};
-use prometheus_client::encoding::{EncodeLabelSet, text};
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, text};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// Upper bounds of the durations counted, in seconds: from a manifest out of memory to a layer
 /// over a slow line.
@@ -51,6 +55,10 @@ pub(crate) struct Outcome {
 #[derive(Debug)]
 #[must_use = "it is counted until this is dropped"]
 pub(crate) struct Counted(Arc<Metrics>, fn(&Metrics) -> &Gauge);
+
+/// How far the store's check is, read when the metrics are asked for.
+#[derive(Debug)]
+struct CheckMetrics(watch::Receiver<CheckProgress>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -113,6 +121,11 @@ impl Metrics {
         registry.register("sent_bytes", help, self.sent.clone());
     }
 
+    /// Adds what the store's check says of itself, as it is when it is asked for.
+    pub(crate) fn watch_check(&mut self, progress: watch::Receiver<CheckProgress>) {
+        (self.registry).register_collector(Box::new(CheckMetrics(progress)));
+    }
+
     /// Adds metrics of somebody else, such as of the accounts. Only before it is shared.
     pub fn registry_mut(&mut self) -> &mut Registry {
         &mut self.registry
@@ -156,6 +169,57 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+// === impl CheckMetrics ===
+
+impl Collector for CheckMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let progress = *self.0.borrow();
+        for (name, help, value) in [
+            (
+                "check_running",
+                "Whether a pass of the background check is under way",
+                u64::from(progress.is_running),
+            ),
+            (
+                "check_blobs_done",
+                "Blobs read in this pass of the background check, or in the last",
+                progress.done,
+            ),
+            (
+                "check_blobs",
+                "Blobs there were when the background check read the last one",
+                progress.total,
+            ),
+            (
+                "check_quarantined",
+                "Blobs the pass found damaged: they are not served until they are pushed again",
+                progress.quarantined,
+            ),
+        ] {
+            let gauge = ConstGauge::new(value);
+            let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+            gauge.encode(metric)?;
+        }
+        for (name, help, value) in [
+            (
+                "check_bytes",
+                "Bytes of content that checks read and hashed",
+                progress.bytes_since_open,
+            ),
+            (
+                "check_faults",
+                "Faults that checks found; one that stays is found again by the next pass",
+                progress.found_since_open,
+            ),
+        ] {
+            let counter = ConstCounter::new(value);
+            let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
+            counter.encode(metric)?;
+        }
+        Ok(())
     }
 }
 

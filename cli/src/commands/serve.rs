@@ -78,6 +78,7 @@ async fn serve(resolved: &Resolved, config: frontend::Config) -> Result<()> {
         tls: server.tls_addr(),
     };
     output::started(&addresses, root, first_start);
+    engine.set_check_rate(resolved.config.serve.check_rate);
     until_stopped(server, engine, &mut signals).await
 }
 

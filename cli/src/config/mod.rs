@@ -70,6 +70,8 @@ pub(crate) struct StoreConfig {
 /// What serving needs beyond the store.
 #[derive(Debug)]
 pub(crate) struct ServeConfig {
+    /// Bytes a second that the background check reads; 0: it is off.
+    pub(crate) check_rate: u64,
     /// Address or name to listen on.
     pub(crate) host: String,
     /// The port for plain HTTP.
@@ -342,6 +344,7 @@ fn serve(values: &Values) -> Result<ServeConfig> {
         host => Ok(host.to_owned()),
     };
     Ok(ServeConfig {
+        check_rate: values.parsed(Setting::CheckRate, values::size)?,
         host: values.parsed(Setting::Host, not_empty)?,
         port: values.parsed(Setting::Port, values::port)?,
         no_auth: values.parsed(Setting::NoAuth, values::boolean)?,

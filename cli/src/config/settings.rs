@@ -33,6 +33,8 @@ pub(crate) enum Setting {
     PolicyInterval,
     /// How long an upload may rest.
     UploadLifetime,
+    /// How fast the background check reads.
+    CheckRate,
     /// Where to listen.
     Host,
     /// On which port.
@@ -137,6 +139,12 @@ pub(crate) const SETTINGS: &[Row] = &[
         "upload_lifetime",
         "FLOUNDR_UPLOAD_LIFETIME",
         "7d",
+    ),
+    plain(
+        Setting::CheckRate,
+        "check_rate",
+        "FLOUNDR_CHECK_RATE",
+        "4MiB",
     ),
     plain(Setting::Host, "host", "HOST", "127.0.0.1"),
     plain(Setting::Port, "port", "PORT", "8080"),

@@ -7,6 +7,7 @@
 )]
 
 mod backup; // backup and restore, with and without a server
+mod check; // the background check of a server
 mod config; // the order of the sources, and every complaint about a value
 mod du;
 mod gc; // running it, its plan, its orders

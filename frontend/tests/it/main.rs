@@ -26,6 +26,7 @@ mod clients_login; // one test per line of what clients demand, by subject
 mod clients_pull;
 mod clients_referrers;
 mod clients_upload;
+mod damage; // a flipped bit: found, not served, healed by a push
 mod listings; // tags, catalog: pages and links
 mod manifests; // push, pull, tags, conditions, delete
 mod over_a_socket; // answers without bodies, as bytes of HTTP/1.1
