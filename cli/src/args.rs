@@ -254,6 +254,7 @@ impl SettingFlags {
             Setting::LogFormat => choice(self.log_format, "--log-format"),
             Setting::AppUrl
             | Setting::JwtSecretKey
+            | Setting::GcInterval
             | Setting::Lease
             | Setting::Undo
             | Setting::TagHistory

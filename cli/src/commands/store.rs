@@ -34,6 +34,7 @@ pub(crate) async fn open(config: &StoreConfig, in_use: &str) -> Result<Engine> {
             DurabilityChoice::Relaxed => Durability::Relaxed,
         },
         grace: config.gc_grace,
+        collect_interval: config.gc_interval,
         lease: config.lease,
         undo: config.undo,
         tag_history: config.tag_history,

@@ -51,6 +51,8 @@ pub(crate) struct StoreConfig {
     pub(crate) durability: DurabilityChoice,
     /// How long a blob without links is kept.
     pub(crate) gc_grace: Duration,
+    /// How often the collector looks for what became due.
+    pub(crate) gc_interval: Duration,
     /// How long an answer "it exists" holds.
     pub(crate) lease: Duration,
     /// How long a deletion can be undone.
@@ -324,10 +326,15 @@ fn store(values: &Values, root: PathBuf) -> Result<StoreConfig> {
         Ok(lease) if lease < Duration::from_secs(1) => Err("less than a second"),
         other => other,
     };
+    let at_least_ten_millis = |text: &str| match values::duration(text) {
+        Ok(interval) if interval < Duration::from_millis(10) => Err("less than 10ms"),
+        other => other,
+    };
     Ok(StoreConfig {
         root,
         durability: values.parsed(Setting::Durability, values::choice)?,
         gc_grace: values.parsed(Setting::GcGrace, values::duration)?,
+        gc_interval: values.parsed(Setting::GcInterval, at_least_ten_millis)?,
         lease: values.parsed(Setting::Lease, at_least_a_second)?,
         policies: Vec::new(),
         policy_interval: values.parsed(Setting::PolicyInterval, at_least_a_second)?,

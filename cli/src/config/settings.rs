@@ -21,6 +21,8 @@ pub(crate) enum Setting {
     Durability,
     /// How long a blob without links is kept.
     GcGrace,
+    /// How often the collector looks for what became due.
+    GcInterval,
     /// How long an answer "it exists" holds.
     Lease,
     /// How long a deletion can be undone.
@@ -114,6 +116,12 @@ pub(crate) const SETTINGS: &[Row] = &[
         "durable",
     ),
     plain(Setting::GcGrace, "gc_grace", "FLOUNDR_GC_GRACE", "1h"),
+    plain(
+        Setting::GcInterval,
+        "gc_interval",
+        "FLOUNDR_GC_INTERVAL",
+        "10s",
+    ),
     plain(Setting::Lease, "lease", "FLOUNDR_LEASE", "1h"),
     plain(Setting::Undo, "undo", "FLOUNDR_UNDO", "24h"),
     plain(

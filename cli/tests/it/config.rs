@@ -269,6 +269,11 @@ fn variables_that_cannot_be_used_are_refused_by_name_value_and_source() {
         ),
         ("FLOUNDR_NO_AUTH", "maybe", "neither true nor false"),
         (
+            "FLOUNDR_GC_INTERVAL",
+            "9ms",
+            "gc_interval is \"9ms\" (FLOUNDR_GC_INTERVAL in the environment): less than 10ms",
+        ),
+        (
             "FLOUNDR_LEASE",
             "1ms",
             "lease is \"1ms\" (FLOUNDR_LEASE in the environment)",
