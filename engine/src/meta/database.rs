@@ -17,7 +17,7 @@ use super::FORMAT_VERSION;
 use super::creating::make_if_missing;
 use super::keys;
 use super::opening::{
-    FORMAT, check_format, close_redb, damaged, file_ranges, is_complete, open_redb, prepare,
+    FORMAT, check_format, damaged, file_ranges, is_complete, open_redb, prepare, release,
 };
 use super::records::{FileRecord, StateRecord};
 use super::rows::{Rows, Snapshot, failed};
@@ -494,18 +494,5 @@ impl Database {
         transaction.put(Table::FileRanges, &keys::number(start), &range.end)?;
         transaction.state.files = range.end;
         Ok(Some(range))
-    }
-}
-
-fn release(redb: Option<redb::Database>, pending: Pending) {
-    match pending {
-        Pending::Keep => {
-            if let Some(Err(error)) = redb.map(close_redb) {
-                tracing::error!(%error, "the metadata file could not be closed cleanly");
-            }
-        }
-        // Dropping would make commits durable that name bytes which are not. The memory is lost
-        // once, after a failure of the disk.
-        Pending::Forget => std::mem::forget(redb),
     }
 }

@@ -1,6 +1,7 @@
-//! The steps of opening the redb file, without any state of its own.
+//! The steps of opening and closing the redb file, without any state of its own.
 
 use super::codec::Record as _;
+use super::database::Pending;
 use super::header;
 use super::keys;
 use super::rows::{Rows, Scan, Snapshot, failed};
@@ -101,4 +102,18 @@ pub(super) fn prepare(redb: &redb::Database) -> Result<(), StorageError> {
             .map_err(|error| failed(&error.into()))?;
     }
     writer.commit().map_err(|error| failed(&error.into()))
+}
+
+/// Closes the file, or lets go of it without closing it.
+pub(super) fn release(redb: Option<redb::Database>, pending: Pending) {
+    match pending {
+        Pending::Keep => {
+            if let Some(Err(error)) = redb.map(close_redb) {
+                tracing::error!(%error, "the metadata file could not be closed cleanly");
+            }
+        }
+        // Dropping would make commits durable that name bytes which are not. The memory is lost
+        // once, after a failure of the disk.
+        Pending::Forget => std::mem::forget(redb),
+    }
 }
