@@ -216,7 +216,12 @@ fn the_documentation_names_every_setting_and_no_other() {
 
 #[test]
 fn no_document_names_a_variable_that_nothing_reads() {
-    let read_by = ["cli/src/config/settings.rs", ".ci/lib.sh"].map(read);
+    let read_by = [
+        "cli/src/config/settings.rs",
+        "cli/tests/kill/main.rs",
+        ".ci/lib.sh",
+    ];
+    let read_by = read_by.map(read);
     let known: BTreeSet<_> = read_by.iter().flat_map(|text| words(text)).collect();
     for path in documents() {
         let text = read(&path);
