@@ -64,6 +64,10 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Read everything that is stored, and say what is not as it was put
+    Check(CheckArgs),
+    /// Restore what was deleted, or list what can be restored
+    Undelete(UndeleteArgs),
     /// Copy the store into a directory while it is in use, or bring the copy there up to date
     Backup(BackupArgs),
     /// Make a store out of a backup, in the storage directory, which must be empty
@@ -100,6 +104,34 @@ pub(crate) enum GcOrder {
     Pause,
     /// Go on after a pause
     Resume,
+}
+
+/// `floundr check`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CheckArgs {
+    /// Write anew what follows from other rows, and remove what nothing needs
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Read the pages of the metadata file, too; no server may run
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `floundr undelete`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct UndeleteArgs {
+    /// What to restore: NAME, NAME:TAG or NAME@DIGEST; without it, deleted repositories are listed
+    #[arg(value_name = "WHAT")]
+    pub(crate) what: Option<String>,
+    /// List the deleted manifests of the repository NAME instead
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `floundr backup`.

@@ -1,6 +1,7 @@
 //! One file per command; here, which one runs and what its failure means for the exit code.
 
 mod backup;
+mod check;
 mod config;
 mod du;
 mod gc;
@@ -8,6 +9,7 @@ mod new_repo;
 mod restore;
 mod serve;
 pub(crate) mod store;
+mod undelete;
 mod why;
 
 use crate::args::{Args, Command};
@@ -42,6 +44,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Some(Command::Gc(args)) => gc::run(&resolved, args),
         Some(Command::Why { digest, json }) => why::run(&resolved, digest, *json),
         Some(Command::Du { json }) => du::run(&resolved, *json),
+        Some(Command::Check(args)) => check::run(&resolved, args),
+        Some(Command::Undelete(args)) => undelete::run(&resolved, args),
         Some(Command::Backup(args)) => backup::run(&resolved, args),
         Some(Command::Restore(args)) => restore::run(&resolved, args),
     }

@@ -22,13 +22,9 @@ pub(crate) fn runtime() -> Result<Runtime> {
         .context("cannot start the threads")
 }
 
-/// Opens the store, or makes it.
-///
-/// # Errors
-/// What keeps it from being opened, with what to do about it. `in_use` says what to do when
-/// another process has it.
-pub(crate) async fn open(config: &StoreConfig, in_use: &str) -> Result<Engine> {
-    let options = Options {
+/// What the configuration says of the store.
+pub(crate) fn options(config: &StoreConfig) -> Options {
+    Options {
         durability: match config.durability {
             DurabilityChoice::Durable => Durability::Durable,
             DurabilityChoice::Relaxed => Durability::Relaxed,
@@ -43,8 +39,16 @@ pub(crate) async fn open(config: &StoreConfig, in_use: &str) -> Result<Engine> {
         policy_interval: config.policy_interval,
         upload_lifetime: config.upload_lifetime,
         ..Options::new(&config.root)
-    };
-    match Engine::open(options).await {
+    }
+}
+
+/// Opens the store, or makes it.
+///
+/// # Errors
+/// What keeps it from being opened, with what to do about it. `in_use` says what to do when
+/// another process has it.
+pub(crate) async fn open(config: &StoreConfig, in_use: &str) -> Result<Engine> {
+    match Engine::open(options(config)).await {
         Ok(engine) => Ok(engine),
         Err(error @ OpenError::InUse(_)) => bail!("{error}: {in_use}"),
         Err(error @ OpenError::NewerFormat { .. }) => bail!("{error}: install a newer floundr"),

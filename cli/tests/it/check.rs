@@ -107,3 +107,28 @@ fn a_rate_that_is_no_size_is_refused() {
     let complaint = "check_rate is \"fast\" (FLOUNDR_CHECK_RATE in the environment): not a size";
     assert!(ran.stderr.contains(complaint), "{}", ran.stderr);
 }
+
+#[test]
+fn the_command_finds_the_damage_with_and_without_a_server_and_a_push_heals_it() {
+    let home = Home::new();
+    let (digest, _) = damaged_store(&home.path().join("storage"));
+    let named = digest.to_string();
+    for args in [&["check", "--json"][..], &["check", "--offline", "--json"]] {
+        let ran = home.run(args);
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(
+            (&report["found"], &report["clean"]),
+            (&1.into(), &false.into())
+        );
+        assert_eq!(report["findings"][0]["digest"], named.as_str());
+    }
+    let server = serve(&home, "0");
+    let text = home.run(&["check"]);
+    assert_eq!(text.code, Some(1), "{}", text.stderr);
+    assert!(text.stdout.contains("(not served)"), "{}", text.stdout);
+    server.push("a", &named, &vec![7; 3_000_000]);
+    let healed = home.run(&["check", "--repair"]);
+    assert_eq!(healed.code, Some(0), "{}{}", healed.stdout, healed.stderr);
+    drop(server);
+}

@@ -16,6 +16,8 @@ fn the_help_is_the_one_in_the_file() {
         &["gc", "status", "--help"],
         &["why", "--help"],
         &["du", "--help"],
+        &["check", "--help"],
+        &["undelete", "--help"],
         &["backup", "--help"],
         &["restore", "--help"],
     ] {

@@ -17,4 +17,5 @@ mod new_repo;
 mod resume; // an upload that continues after the server was killed
 mod serve; // start, first start, signals, kill and restart
 mod support; // a home directory, a command in it, a running server
+mod undelete; // restoring what was deleted
 mod why;

@@ -4,7 +4,7 @@
 //! route     what a request asks for, one variant per endpoint; parsed purely
 //! problem   what is refused and why, in the form of RFC 9457
 //! query     the parameters of listings
-//! gc, why, usage, backup, repositories   the endpoints by subject, thin
+//! gc, why, usage, check, backup, repositories, undelete   the endpoints by subject, thin
 //! socket    the unix socket they are served on
 //! ```
 //! Invariants:
@@ -16,15 +16,18 @@
 
 mod about;
 mod backup;
+mod check;
 mod gc;
 mod problem;
 mod query;
 mod repositories;
 mod route;
 mod socket;
+mod undelete;
 mod usage;
 mod why;
 
+pub use check::Report as CheckAnswer;
 pub use problem::{Problem, ProblemCode};
 pub use route::ManageRoute;
 pub use socket::{Manager, SocketError, connect};
@@ -112,6 +115,10 @@ impl Management {
             ManageRoute::Usage => usage::show(&self.engine, query).await,
             ManageRoute::BackupRun => backup::run(&self.engine, read(body)?).await,
             ManageRoute::BackupShow => backup::show(&self.engine),
+            ManageRoute::CheckRun => check::run(&self.engine, read(body)?).await,
+            ManageRoute::CheckShow => check::show(&self.engine),
+            ManageRoute::Deleted => undelete::list(&self.engine, query).await,
+            ManageRoute::Undelete => undelete::restore(&self.engine, read(body)?).await,
             ManageRoute::RepositoryCreate => repositories::create(&self.engine, read(body)?).await,
         }
     }

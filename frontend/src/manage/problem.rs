@@ -27,6 +27,10 @@ pub enum ProblemCode {
     DigestInvalid,
     /// No repository holds it.
     DigestUnknown,
+    /// It is not among what can be restored.
+    NotDeleted,
+    /// Something else has its place.
+    Taken,
     /// Collection is paused.
     Paused,
     /// Somebody else works on it.
@@ -62,6 +66,8 @@ impl ProblemCode {
             Self::NameInvalid => "name-invalid",
             Self::DigestInvalid => "digest-invalid",
             Self::DigestUnknown => "digest-unknown",
+            Self::NotDeleted => "not-deleted",
+            Self::Taken => "taken",
             Self::Paused => "paused",
             Self::InUse => "in-use",
             Self::DirectoryUnfit => "directory-unfit",
@@ -81,6 +87,8 @@ impl ProblemCode {
             Self::NameInvalid => "not a repository's name",
             Self::DigestInvalid => "not a digest",
             Self::DigestUnknown => "no repository holds it",
+            Self::NotDeleted => "it is not among what can be restored",
+            Self::Taken => "something else has its place",
             Self::Paused => "collection is paused",
             Self::InUse => "somebody else works on it",
             Self::DirectoryUnfit => "the directory cannot be used for this",
@@ -93,13 +101,13 @@ impl ProblemCode {
     /// The status of the answer.
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::NoEndpoint | Self::DigestUnknown => StatusCode::NOT_FOUND,
+            Self::NoEndpoint | Self::DigestUnknown | Self::NotDeleted => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyInvalid
             | Self::ParameterInvalid
             | Self::NameInvalid
             | Self::DigestInvalid => StatusCode::BAD_REQUEST,
-            Self::InUse | Self::DirectoryUnfit | Self::Paused => StatusCode::CONFLICT,
+            Self::InUse | Self::DirectoryUnfit | Self::Paused | Self::Taken => StatusCode::CONFLICT,
             Self::Full => StatusCode::INSUFFICIENT_STORAGE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,

@@ -27,6 +27,14 @@ pub enum ManageRoute {
     BackupRun,
     /// `GET /api/v1/backup`: how far the backup is that runs.
     BackupShow,
+    /// `POST /api/v1/check`: read everything and say what is not as it was put.
+    CheckRun,
+    /// `GET /api/v1/check`: how far the check in the background is.
+    CheckShow,
+    /// `GET /api/v1/deleted`: the repositories, or manifests of one, that can be restored, by page.
+    Deleted,
+    /// `POST /api/v1/undelete`: restore a repository, a manifest or a tag.
+    Undelete,
     /// `POST /api/v1/repositories`: make an empty repository.
     RepositoryCreate,
 }
@@ -42,6 +50,9 @@ enum Target {
     Digest(Digest),
     Usage,
     Backup,
+    Check,
+    Deleted,
+    Undelete,
     Repositories,
 }
 
@@ -66,7 +77,10 @@ impl ManageRoute {
 
     /// Whether it reads the query: it is a listing.
     pub(super) const fn takes_parameters(&self) -> bool {
-        matches!(self, Self::GcPlan | Self::Why(_) | Self::Usage)
+        matches!(
+            self,
+            Self::GcPlan | Self::Why(_) | Self::Usage | Self::Deleted
+        )
     }
 }
 
@@ -95,6 +109,9 @@ impl Target {
             "/gc/resume" => Self::GcResume,
             "/usage" => Self::Usage,
             "/backup" => Self::Backup,
+            "/check" => Self::Check,
+            "/deleted" => Self::Deleted,
+            "/undelete" => Self::Undelete,
             "/repositories" => Self::Repositories,
             _ => return Ok(None),
         }))
@@ -102,9 +119,9 @@ impl Target {
 
     const fn allow(self) -> &'static str {
         match self {
-            Self::About | Self::GcPlan | Self::Digest(_) | Self::Usage => "GET",
-            Self::GcPause | Self::GcResume | Self::Repositories => "POST",
-            Self::Gc | Self::Backup => "GET, POST",
+            Self::About | Self::GcPlan | Self::Digest(_) | Self::Usage | Self::Deleted => "GET",
+            Self::GcPause | Self::GcResume | Self::Undelete | Self::Repositories => "POST",
+            Self::Gc | Self::Backup | Self::Check => "GET, POST",
         }
     }
 
@@ -120,6 +137,10 @@ impl Target {
             (Self::Usage, "GET") => ManageRoute::Usage,
             (Self::Backup, "GET") => ManageRoute::BackupShow,
             (Self::Backup, "POST") => ManageRoute::BackupRun,
+            (Self::Check, "GET") => ManageRoute::CheckShow,
+            (Self::Check, "POST") => ManageRoute::CheckRun,
+            (Self::Deleted, "GET") => ManageRoute::Deleted,
+            (Self::Undelete, "POST") => ManageRoute::Undelete,
             (Self::Repositories, "POST") => ManageRoute::RepositoryCreate,
             _ => return None,
         })
@@ -150,6 +171,10 @@ mod tests {
             (Method::GET, "/api/v1/usage", ManageRoute::Usage),
             (Method::GET, "/api/v1/backup", ManageRoute::BackupShow),
             (Method::POST, "/api/v1/backup", ManageRoute::BackupRun),
+            (Method::GET, "/api/v1/check", ManageRoute::CheckShow),
+            (Method::POST, "/api/v1/check", ManageRoute::CheckRun),
+            (Method::GET, "/api/v1/deleted", ManageRoute::Deleted),
+            (Method::POST, "/api/v1/undelete", ManageRoute::Undelete),
             (
                 Method::POST,
                 "/api/v1/repositories",
