@@ -98,7 +98,7 @@ fn show_holder(holder: &Value) {
 
 fn standing(holder: &Value) -> String {
     if holder["deleted"] == true {
-        return "the repository was deleted; the next collection removes it".to_owned();
+        return "the repository was deleted; what it holds goes when it cannot be restored any more".to_owned();
     }
     if let Some(media_type) = holder["manifest"].as_str() {
         return format!("stays until it is deleted, a manifest of type {media_type}");

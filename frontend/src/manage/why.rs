@@ -32,7 +32,7 @@ struct Stored {
 #[derive(Debug, Serialize)]
 struct Holder {
     repository: String,
-    /// The repository was deleted; the collector is about to remove what it holds.
+    /// The repository was deleted; what it holds goes when it cannot be restored any more.
     deleted: bool,
     /// The media type it has here as a manifest; a manifest stays until it is deleted.
     manifest: Option<String>,
