@@ -4,7 +4,7 @@
 
 use floundr_engine::descriptor::Links;
 use floundr_engine::digest::Algorithm;
-use floundr_engine::repository::{Missing, Naming, PutManifest, TagCondition};
+use floundr_engine::repository::PutManifest;
 use floundr_engine::{Engine, Options};
 use std::time::Duration;
 
@@ -24,17 +24,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .put_blob(Algorithm::Sha256, "layer".into())
         .await?;
     let put = PutManifest {
-        content: "{}".into(),
-        media_type: "application/vnd.example+json".parse()?,
-        links: Links {
-            layers: vec![layer],
-            ..Links::default()
-        },
-        naming: Naming::Computed(Algorithm::Sha256),
         tags: vec!["latest".parse()?],
-        condition: TagCondition::Always,
-        missing_blobs: Missing::Refuse,
-        missing_children: Missing::Accept,
+        ..PutManifest::new(
+            "{}",
+            "application/vnd.example+json".parse()?,
+            Links {
+                layers: vec![layer],
+                ..Links::default()
+            },
+        )
     };
     let manifest = repository.put_manifest(put).await?.digest;
 

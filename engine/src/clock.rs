@@ -6,6 +6,8 @@
 //! has the store open it stands still. The wall clock is only written down for people to read.
 
 use std::fmt;
+#[cfg(any(test, feature = "test-util"))]
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A source of time. Tests inject one they can move.
@@ -22,6 +24,11 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 pub struct SystemClock {
     started: Instant,
 }
+
+/// Both clocks in the hands of a test: they stand still until they are moved.
+#[cfg(any(test, feature = "test-util"))]
+#[derive(Debug, Default)]
+pub struct Hands(AtomicU64);
 
 /// Milliseconds the store has been open since it was made: see the module's invariant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -50,6 +57,28 @@ impl Clock for SystemClock {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
+    }
+}
+
+// === impl Hands ===
+
+#[cfg(any(test, feature = "test-util"))]
+impl Hands {
+    /// Lets time pass, in whole milliseconds.
+    pub fn pass(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+#[cfg(any(test, feature = "test-util"))]
+impl Clock for Hands {
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn wall(&self) -> Duration {
+        self.monotonic()
     }
 }
 

@@ -361,12 +361,12 @@ fn apply(
     transaction: &mut Transaction<'_>,
     stage: &Stage,
 ) -> Result<(), StorageError> {
-    let placed = match job.staged() {
+    transaction.placed = match job.staged() {
         Staged::Small(digest, _) => stage.place(&digest),
         Staged::Nothing | Staged::File(_) | Staged::Roll(_) => None,
     };
     transaction.dirty = false;
-    match job.apply(transaction, placed) {
+    match job.apply(transaction) {
         Applied::Refused if transaction.dirty => {
             Err(transaction.failure.take().unwrap_or_else(|| {
                 let reason = "a request failed after its first write";

@@ -251,7 +251,7 @@ fn is_used(rows: &impl Rows, key: &[u8]) -> Result<bool, StorageError> {
         Table::Trash,
         Table::Tags,
     ] {
-        if any(rows, table, key)? {
+        if rows.any_row(table, key)? {
             return Ok(true);
         }
     }
@@ -409,7 +409,7 @@ fn is_held(rows: &impl Rows, table: Table, digest: &Digest) -> Result<bool, Stor
         Table::Contents => Table::ManifestHolders,
         _ => Table::Holders,
     };
-    if any(rows, holders, &digest.to_key())? {
+    if rows.any_row(holders, &digest.to_key())? {
         return Ok(true);
     }
     let mut found = false;
@@ -431,16 +431,6 @@ fn is_held(rows: &impl Rows, table: Table, digest: &Digest) -> Result<bool, Stor
 /// Whether a row is there, damaged or not.
 pub(super) fn is_there(rows: &impl Rows, table: Table, key: &[u8]) -> Result<bool, StorageError> {
     Ok(rows.found(table, key)? != Found::Absent)
-}
-
-/// Whether a row begins so, damaged or not.
-fn any(rows: &impl Rows, table: Table, prefix: &[u8]) -> Result<bool, StorageError> {
-    let mut found = false;
-    rows.scan_any(table, prefix, None, &mut |_, _| {
-        found = true;
-        Ok(Scan::Stop)
-    })?;
-    Ok(found)
 }
 
 pub(super) fn primary_if(is_needed: bool) -> Derived {

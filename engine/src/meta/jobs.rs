@@ -1,6 +1,5 @@
 //! [`Request`]: one transaction in the words of the store, and [`Job`]: one that waits for its batch.
 
-use super::requests::Location;
 use super::transaction::Transaction;
 use crate::digest::Digest;
 use crate::fault::StorageError;
@@ -33,12 +32,8 @@ pub(super) trait Request: Clone + Send + 'static {
         0
     }
 
-    /// Checks everything, then writes. `placed` is where its small content was put.
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        placed: Option<Location>,
-    ) -> Result<Self::Answer, Self::Refusal>;
+    /// Checks everything, then writes. `Transaction::placed` is where its small content was put.
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<Self::Answer, Self::Refusal>;
 }
 
 /// What a request is answered with.
@@ -64,7 +59,7 @@ pub(super) trait Job: Send {
     /// Whether it can be applied once more after its batch failed, in the reserve's space.
     fn gives_back(&self) -> bool;
     /// Applies it and keeps what it answers until the batch is committed.
-    fn apply(&mut self, transaction: &mut Transaction<'_>, placed: Option<Location>) -> Applied;
+    fn apply(&mut self, transaction: &mut Transaction<'_>) -> Applied;
     /// Answers what was kept if the batch succeeded, else why it failed.
     fn answer(self: Box<Self>, batch: Result<(), StorageError>);
 }
@@ -131,12 +126,12 @@ impl<R: Request> Job for Waiting<R> {
         R::GIVES_BACK && self.request.is_some()
     }
 
-    fn apply(&mut self, transaction: &mut Transaction<'_>, placed: Option<Location>) -> Applied {
+    fn apply(&mut self, transaction: &mut Transaction<'_>) -> Applied {
         let Some(request) = self.request.take() else {
             return Applied::Refused;
         };
         self.request = R::GIVES_BACK.then(|| request.clone());
-        let outcome = request.apply(transaction, placed);
+        let outcome = request.apply(transaction);
         let applied = if outcome.is_ok() {
             Applied::Done
         } else {

@@ -16,7 +16,6 @@ use super::keys;
 use super::lookup;
 use super::pulls::PULL_STEP;
 use super::records::{EdgeKind, ManifestRecord, NameRecord, TagRecord};
-use super::requests::Location;
 use super::rows::{Rows, Scan};
 use super::tables::Table;
 use super::transaction::Transaction;
@@ -212,11 +211,7 @@ impl Request for ApplyPolicy {
     type Refusal = StorageError;
     const GIVES_BACK: bool = true;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<Deleted, StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<Deleted, StorageError> {
         let (name, id) = &self.repository;
         let mut deleted = Deleted::default();
         if lookup::repository(transaction, name)? != Some(*id) {

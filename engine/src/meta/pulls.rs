@@ -7,7 +7,6 @@ use super::Metadata;
 use super::commit::Request;
 use super::keys;
 use super::lookup;
-use super::requests::Location;
 use super::rows::Rows;
 use super::tables::Table;
 use super::transaction::Transaction;
@@ -80,11 +79,7 @@ impl Request for NotePull {
     type Answer = ();
     type Refusal = StorageError;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), StorageError> {
         let now = transaction.now.time;
         let Some(id) = lookup::repository(transaction, &self.repository)? else {
             return Ok(());
@@ -102,11 +97,7 @@ impl Request for RecordPulls {
     type Answer = ();
     type Refusal = StorageError;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), StorageError> {
         if self.0 {
             let now = transaction.now.time.0;
             transaction.put(Table::Settings, PULLS_SINCE, &now)

@@ -126,6 +126,16 @@ pub(super) trait Rows {
         Ok(found)
     }
 
+    /// Whether a row begins with `prefix`, damaged or not.
+    fn any_row(&self, table: Table, prefix: &[u8]) -> Result<bool, StorageError> {
+        let mut found = false;
+        self.scan_any(table, prefix, None, &mut |_, _| {
+            found = true;
+            Ok(Scan::Stop)
+        })?;
+        Ok(found)
+    }
+
     /// The first `limit` keys that begin with `prefix`.
     #[cfg(test)]
     fn keys(

@@ -21,6 +21,7 @@ use super::records::{
     BlobRecord, CandidateRecord, EdgeKind, EdgeRecord, LinkRecord, NameRecord, RepositoryRecord,
     StateRecord,
 };
+use super::requests::Location;
 use super::rows::{Found, Rows, VisitAny, failed, payload_of, scan_of};
 use super::tables::Table;
 use super::trash::Undo;
@@ -40,6 +41,8 @@ pub(super) struct Transaction<'t> {
     pub(super) state: StateRecord,
     /// The moment of the batch.
     pub(super) now: Moment,
+    /// Where the small content of the request at hand was put, if it brought any.
+    pub(super) placed: Option<Location>,
     /// The request at hand has written.
     pub(super) dirty: bool,
     /// Why a row could not be written: nothing of the batch was committed then.
@@ -94,6 +97,7 @@ impl<'t> Transaction<'t> {
             tables: tables.map_err(|error| failed(&error.into()))?,
             state: StateRecord::default(),
             now,
+            placed: None,
             dirty: false,
             failure: None,
             rows: 0,

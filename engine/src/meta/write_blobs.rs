@@ -75,15 +75,11 @@ impl Request for CommitBlob {
         }
     }
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        placed: Option<Location>,
-    ) -> Result<(), StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), StorageError> {
         let stored = transaction.undamaged::<BlobRecord>(Table::Blobs, &self.digest.to_key())?;
         let healthy = stored.filter(|record| !record.damaged);
         let repository = transaction.repository(&self.repository)?;
-        match (healthy, self.content, placed) {
+        match (healthy, self.content, transaction.placed) {
             (None, NewContent::File { number, checks }, _) => {
                 let (location, check) = (Location::File(number), only(&checks));
                 let checks = Some(&checks).filter(|_| self.size > BLOCK);
@@ -139,11 +135,7 @@ impl Request for MountBlob {
     type Answer = BlobStat;
     type Refusal = BlobError;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<BlobStat, BlobError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<BlobStat, BlobError> {
         let record = lookup::blob(transaction, &self.source, &self.digest);
         let Some(record) = lookup::unless_damaged(record)? else {
             return Err(BlobError::Unknown {
@@ -165,11 +157,7 @@ impl Request for DeleteBlob {
     type Refusal = BlobError;
     const GIVES_BACK: bool = true;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), BlobError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), BlobError> {
         let found = lookup::blob_link(transaction, &self.repository, &self.digest)?;
         let Self {
             repository: name,
@@ -202,11 +190,7 @@ impl Request for LeaseBlob {
     type Refusal = BlobError;
     const GIVES_BACK: bool = true;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), BlobError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), BlobError> {
         // It may have been collected since the caller read of it: then it must not be told of.
         let found = lookup::blob_link(transaction, &self.repository, &self.digest)?;
         let Some((repository, link)) = found else {
@@ -263,11 +247,7 @@ impl Request for MarkDamaged {
         true
     }
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), StorageError> {
         let key = self.digest.to_key();
         let record = transaction.record::<BlobRecord>(Table::Blobs, &key)?;
         match record {
@@ -285,11 +265,7 @@ impl Request for EndUpload {
     type Refusal = StorageError;
     const GIVES_BACK: bool = true;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), StorageError> {
         let key = keys::ended_upload(self.expiry, self.key);
         transaction.put(Table::EndedUploads, &key, &())
     }

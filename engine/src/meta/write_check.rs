@@ -3,7 +3,6 @@
 use super::codec::{Decoder, Encoder, Record};
 use super::commit::Request;
 use super::heal::Mended;
-use super::requests::Location;
 use super::tables::Table;
 use super::transaction::Transaction;
 use crate::clock::EngineTime;
@@ -46,11 +45,7 @@ impl Request for MendRows {
     type Answer = Vec<Mended>;
     type Refusal = StorageError;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<Vec<Mended>, StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<Vec<Mended>, StorageError> {
         let mend = |(table, key): (Table, Vec<u8>)| transaction.mend(table, &key);
         self.0.into_iter().map(mend).collect()
     }
@@ -60,11 +55,7 @@ impl Request for KeepPosition {
     type Answer = ();
     type Refusal = StorageError;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), StorageError> {
         transaction.put(Table::Settings, POSITION, &self.0)
     }
 }

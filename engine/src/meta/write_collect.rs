@@ -79,11 +79,7 @@ impl Request for RemoveBlobs {
     type Refusal = StorageError;
     const GIVES_BACK: bool = true;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<Self::Answer, StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<Self::Answer, StorageError> {
         let mut collected = Collected::default();
         let mut damaged = Vec::new();
         for candidate in &self.candidates {
@@ -115,11 +111,7 @@ impl Request for KeepOrders {
         true
     }
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), StorageError> {
         transaction.put(Table::Settings, ORDERS, &self.0)
     }
 }
@@ -129,11 +121,7 @@ impl Request for ForgetUploads {
     type Refusal = StorageError;
     const GIVES_BACK: bool = true;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<bool, StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<bool, StorageError> {
         let now = transaction.now.time;
         let mut expired = Vec::new();
         transaction.scan_any(Table::EndedUploads, &[], None, &mut |key, payload| {
@@ -160,11 +148,7 @@ impl Request for ForgetPlaces {
     type Refusal = StorageError;
     const GIVES_BACK: bool = true;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), StorageError> {
         for number in self.0 {
             let key = keys::number(number);
             let place = transaction.record::<Place>(Table::Unlinks, &key)?;
@@ -191,11 +175,7 @@ impl Request for ForgetFiles {
     type Refusal = StorageError;
     const GIVES_BACK: bool = true;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), StorageError> {
         for start in self.ranges {
             transaction.remove(Table::FileRanges, &keys::number(start))?;
         }
@@ -217,11 +197,7 @@ impl Request for RollSegment {
         Staged::Roll(self.0)
     }
 
-    fn apply(
-        self,
-        _transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), StorageError> {
+    fn apply(self, _transaction: &mut Transaction<'_>) -> Result<(), StorageError> {
         Ok(())
     }
 }
@@ -235,11 +211,7 @@ impl Request for MakeDurable {
         true
     }
 
-    fn apply(
-        self,
-        _transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), StorageError> {
+    fn apply(self, _transaction: &mut Transaction<'_>) -> Result<(), StorageError> {
         Ok(())
     }
 }
@@ -249,11 +221,7 @@ impl Request for KeepTime {
     type Refusal = StorageError;
     const GIVES_BACK: bool = true;
 
-    fn apply(
-        self,
-        _transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), StorageError> {
+    fn apply(self, _transaction: &mut Transaction<'_>) -> Result<(), StorageError> {
         Ok(())
     }
 }

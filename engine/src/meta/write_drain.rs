@@ -13,7 +13,6 @@ use super::garbage::{self, DamagedRow};
 use super::keys;
 use super::lookup;
 use super::records::{LinkRecord, TagRecord};
-use super::requests::Location;
 use super::rows::{Rows, Scan};
 use super::tables::Table;
 use super::transaction::Transaction;
@@ -31,6 +30,15 @@ pub(super) struct DrainRows {
     /// The key of the drain's row.
     pub(super) key: Vec<u8>,
     pub(super) from: Mark,
+}
+
+/// What becomes of the names that a manifest's tags had.
+#[derive(Debug, Clone, Copy)]
+enum Names {
+    /// It can be restored, and they with it.
+    Stay,
+    /// It is gone for good.
+    Go,
 }
 
 /// A tag, and its row in `Tags` if that still names the manifest at hand.
@@ -85,15 +93,11 @@ impl Request for DrainRows {
     type Refusal = StorageError;
     const GIVES_BACK: bool = true;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<Drained, StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<Drained, StorageError> {
         match transaction.record(Table::Drains, &self.key)? {
             None => Ok(Drained::nothing()),
             Some(Drain::Tags { repository, link }) => {
-                drain_tags(transaction, &self, (repository, link))
+                drain_names(transaction, &self, (repository, link), Names::Go)
             }
             Some(Drain::HideTags {
                 repository,
@@ -106,66 +110,68 @@ impl Request for DrainRows {
                     transaction.remove(Table::Drains, &self.key)?;
                     return Ok(Drained::nothing());
                 }
-                hide_tags(transaction, &self, (repository, link))
+                drain_names(transaction, &self, (repository, link), Names::Stay)
             }
             Some(Drain::Repository(id)) => drain_repository(transaction, &self, id),
         }
     }
 }
 
-/// Hides some tags of a manifest that was deleted and can be restored; its names stay in `LinkTags`.
-fn hide_tags(
+/// Drops the names of a manifest's tags, as far as one step goes; the rest follows in the background.
+pub(super) fn drop_names(
+    transaction: &mut Transaction<'_>,
+    repository: u64,
+    link: u64,
+) -> Result<(), StorageError> {
+    let dropped = settle_names(transaction, (repository, link), &Mark::START, Names::Go)?;
+    if dropped.next.is_some() || !dropped.damaged.is_empty() {
+        transaction.enqueue(Table::Drains, &Drain::Tags { repository, link })?;
+    }
+    Ok(())
+}
+
+/// One step through the names of a manifest that is out of sight; its drain ends with the last.
+fn drain_names(
     transaction: &mut Transaction<'_>,
     step: &DrainRows,
-    (repository, link): (u64, u64),
+    of: (u64, u64),
+    names: Names,
 ) -> Result<Drained, StorageError> {
-    let prefix = keys::tags_of_link(repository, link);
-    let rest = rest(transaction, Table::LinkTags, &prefix, (&step.from, BATCH))?;
-    let mut drained = Drained::nothing();
-    drained.damaged = rest.damaged;
-    for key in &rest.keys {
-        let tag = tag_of_link(transaction, (repository, link), key)?;
-        if let Some((tag, Some(record))) = drained.sound(tag) {
-            hide_tag(transaction, repository, &tag, &record)?;
-        }
-    }
-    if rest.more {
-        drained.next = Some(Mark {
-            stage: 0,
-            after: rest.keys.last().cloned(),
-        });
-    } else {
-        // What could not be read is invisible all the same, and goes when the trash does.
+    let drained = settle_names(transaction, of, &step.from, names)?;
+    let is_over = drained.next.is_none()
+        && match names {
+            // What could not be read is invisible all the same, and goes when the trash does.
+            Names::Stay => true,
+            Names::Go => !transaction.any_row(Table::LinkTags, &keys::tags_of_link(of.0, of.1))?,
+        };
+    if is_over {
         transaction.remove(Table::Drains, &step.key)?;
     }
     Ok(drained)
 }
 
-/// Removes some tags of a manifest that is gone for good.
-fn drain_tags(
+/// Hides some tags of a manifest that is out of sight.
+fn settle_names(
     transaction: &mut Transaction<'_>,
-    step: &DrainRows,
     (repository, link): (u64, u64),
+    from: &Mark,
+    names: Names,
 ) -> Result<Drained, StorageError> {
     let prefix = keys::tags_of_link(repository, link);
-    let rest = rest(transaction, Table::LinkTags, &prefix, (&step.from, BATCH))?;
+    let rest = rest(transaction, Table::LinkTags, &prefix, (from, BATCH))?;
     let mut drained = Drained::nothing();
     drained.damaged = rest.damaged;
     for key in &rest.keys {
         let tag = tag_of_link(transaction, (repository, link), key)?;
-        match drained.sound(tag) {
-            None => {}
-            Some((tag, Some(record))) => hide_tag(transaction, repository, &tag, &record)?,
-            Some((_, None)) => transaction.remove(Table::LinkTags, key)?,
+        match (drained.sound(tag), names) {
+            (Some((tag, Some(record))), _) => hide_tag(transaction, repository, &tag, &record)?,
+            (Some((_, None)), Names::Go) => transaction.remove(Table::LinkTags, key)?,
+            (Some((_, None)), Names::Stay) | (None, _) => {}
         }
     }
     if rest.more {
-        drained.next = Some(Mark {
-            stage: 0,
-            after: rest.keys.last().cloned(),
-        });
-    } else if !has_rows(transaction, Table::LinkTags, &prefix)? {
-        transaction.remove(Table::Drains, &step.key)?;
+        let after = rest.keys.last().cloned();
+        drained.next = Some(Mark { stage: 0, after });
     }
     Ok(drained)
 }
@@ -180,7 +186,7 @@ fn drain_repository(
     let mut drained = Drained::nothing();
     let Some(&table) = STAGES.get(step.from.stage) else {
         for table in STAGES {
-            if has_rows(transaction, table, &prefix)? {
+            if transaction.any_row(table, &prefix)? {
                 return Ok(drained);
             }
         }
@@ -313,7 +319,12 @@ fn rest(
             rest.more = true;
             return Ok(Scan::Stop);
         }
-        match payload.and_then(|payload| well_formed(table, payload)) {
+        let is_sound = match table {
+            // The key says all there is.
+            Table::LinkTags => Ok(()),
+            _ => payload.and_then(|payload| well_formed(table, payload)),
+        };
+        match is_sound {
             Ok(()) => rest.keys.push(key.to_vec()),
             Err(damage) => rest.damaged.push(DamagedRow::new(table, key, &damage)),
         }
@@ -330,15 +341,6 @@ fn well_formed(table: Table, payload: &[u8]) -> Result<(), crate::fault::Corrupt
         Table::Trash => TrashRecord::from_payload(table, payload).map(drop),
         _ => Ok(()),
     }
-}
-
-fn has_rows(rows: &Transaction<'_>, table: Table, prefix: &[u8]) -> Result<bool, StorageError> {
-    let mut found = false;
-    rows.scan_any(table, prefix, None, &mut |_, _| {
-        found = true;
-        Ok(Scan::Stop)
-    })?;
-    Ok(found)
 }
 
 // === impl Drained ===

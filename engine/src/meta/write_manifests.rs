@@ -4,7 +4,6 @@ use super::commit::Request;
 use super::keys;
 use super::lookup;
 use super::records::ManifestRecord;
-use super::requests::Location;
 use super::rows::{Found, Rows};
 use super::tables::Table;
 use super::transaction::Transaction;
@@ -51,11 +50,7 @@ impl Request for StoreManifest {
         self.put.content.len()
     }
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<StoredManifest, ManifestError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<StoredManifest, ManifestError> {
         let existing = lookup::repository(transaction, &self.repository)?;
         self.check_links(transaction, existing)?;
         self.check_tags(transaction, existing)?;
@@ -244,11 +239,7 @@ impl Request for DeleteManifest {
     type Refusal = ManifestError;
     const GIVES_BACK: bool = true;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), ManifestError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), ManifestError> {
         let found = match lookup::repository(transaction, &self.repository)? {
             Some(id) => lookup::manifest(transaction, id, &self.digest)?.map(|record| (id, record)),
             None => None,
@@ -270,11 +261,7 @@ impl Request for DeleteTag {
     type Refusal = ManifestError;
     const GIVES_BACK: bool = true;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), ManifestError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), ManifestError> {
         let found = match lookup::repository(transaction, &self.repository)? {
             Some(id) => lookup::tag(transaction, id, &self.tag)?.map(|found| (id, found)),
             None => None,

@@ -8,7 +8,6 @@ use super::commit::Request;
 use super::garbage::{self, DamagedRow, Gathering, Piece};
 use super::keys;
 use super::lookup;
-use super::requests::Location;
 use super::rows::{Rows, Scan};
 use super::tables::Table;
 use super::transaction::Transaction;
@@ -76,11 +75,7 @@ impl Request for PurgeTrash {
     type Refusal = StorageError;
     const GIVES_BACK: bool = true;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<Purged, StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<Purged, StorageError> {
         let due = due_items(transaction, self.until, self.after.as_deref(), BATCH)?;
         let mut purged = Purged {
             manifests: 0,

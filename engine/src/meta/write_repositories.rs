@@ -3,7 +3,6 @@
 use super::commit::Request;
 use super::lookup;
 use super::records::NameRecord;
-use super::requests::Location;
 use super::rows::Rows;
 use super::tables::Table;
 use super::transaction::Transaction;
@@ -26,11 +25,7 @@ impl Request for CreateRepository {
     type Answer = bool;
     type Refusal = StorageError;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<bool, StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<bool, StorageError> {
         let key = self.0.as_str().as_bytes();
         let existed = match transaction.record::<NameRecord>(Table::RepositoryNames, key)? {
             Some(record) => lookup::exists(transaction, &record)?,
@@ -51,11 +46,7 @@ impl Request for DeleteRepository {
     type Refusal = RepositoryError;
     const GIVES_BACK: bool = true;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), RepositoryError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), RepositoryError> {
         let key = self.0.as_str().as_bytes();
         let record = transaction.record::<NameRecord>(Table::RepositoryNames, key)?;
         let exists = match &record {

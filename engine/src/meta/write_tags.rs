@@ -69,13 +69,7 @@ pub(super) fn set_tag(
         (Some(_), TagEvent::Set) => TagEvent::Moved,
         (_, event) => event,
     };
-    let change = TagChange {
-        event,
-        digest: target.digest,
-        media_type: target.manifest.media_type.clone(),
-        at: transaction.now.wall,
-        time: transaction.now.time,
-    };
+    let change = change_now(transaction, event, &target.digest, target.manifest);
     append(transaction, repository, tag, change)
 }
 
@@ -116,13 +110,7 @@ pub(super) fn delete_tag(
 ) -> Result<(), StorageError> {
     remove_tag(transaction, repository, tag, record.link)?;
     lost_tag(transaction, repository, &record.digest, manifest)?;
-    let change = TagChange {
-        event: TagEvent::Deleted,
-        digest: record.digest,
-        media_type: manifest.media_type.clone(),
-        at: transaction.now.wall,
-        time: transaction.now.time,
-    };
+    let change = change_now(transaction, TagEvent::Deleted, &record.digest, manifest);
     append(transaction, repository, tag, change)
 }
 
@@ -203,6 +191,22 @@ pub(super) fn remove_tag(
 ) -> Result<(), StorageError> {
     transaction.remove(Table::Tags, &keys::tag(repository, tag.as_str()))?;
     transaction.remove(Table::LinkTags, &keys::link_tag(repository, link, tag))
+}
+
+/// A change of what a tag names that happens now.
+fn change_now(
+    transaction: &Transaction<'_>,
+    event: TagEvent,
+    digest: &Digest,
+    manifest: &ManifestRecord,
+) -> TagChange {
+    TagChange {
+        event,
+        digest: *digest,
+        media_type: manifest.media_type.clone(),
+        at: transaction.now.wall,
+        time: transaction.now.time,
+    }
 }
 
 /// Appends to a tag's history, within its bound. The history of a tag that names nothing any more

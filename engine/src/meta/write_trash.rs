@@ -14,11 +14,11 @@ use super::garbage;
 use super::keys;
 use super::lookup;
 use super::records::{ManifestRecord, NameRecord, RepositoryRecord};
-use super::requests::Location;
 use super::rows::Rows;
 use super::tables::Table;
 use super::transaction::Transaction;
 use super::trash::{DeletedRecord, Drain, TrashItem, TrashRecord};
+use super::write_drain::drop_names;
 use super::write_manifests::remove_manifest;
 use super::write_tags::{Target, check_tag, set_tag};
 use crate::descriptor::Links;
@@ -51,11 +51,7 @@ impl Request for RestoreManifest {
     type Answer = RestoredManifest;
     type Refusal = RestoreError;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<RestoredManifest, RestoreError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<RestoredManifest, RestoreError> {
         let found = match lookup::repository(transaction, &self.repository)? {
             Some(id) => lookup::trashed(transaction, id, &self.digest)?.map(|trash| (id, trash)),
             None => None,
@@ -97,11 +93,7 @@ impl Request for RestoreTag {
     type Answer = Digest;
     type Refusal = RestoreError;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<Digest, RestoreError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<Digest, RestoreError> {
         let Self {
             repository: name,
             tag,
@@ -135,11 +127,7 @@ impl Request for RestoreRepository {
     type Answer = ();
     type Refusal = RestoreError;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), RestoreError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), RestoreError> {
         let Some((id, deleted)) = lookup::deleted_repository(transaction, &self.0)? else {
             return Err(RestoreError::Repository(self.0));
         };
@@ -282,8 +270,8 @@ fn revive(
 }
 
 /// Drops what the trash has of a manifest that is put anew with `links`: its edges, and the names of
-/// its tags. What is damaged of it is dropped too: the push brings all of it but the names, which a
-/// repair removes.
+/// its tags. What is damaged of it is dropped too: the push brings all of it. Only where the record
+/// cannot be read the names stay, which a repair removes.
 pub(super) fn supersede(
     transaction: &mut Transaction<'_>,
     repository: u64,
@@ -304,6 +292,5 @@ pub(super) fn supersede(
         return Ok(());
     };
     transaction.dequeue_trash(&trash.deletion)?;
-    let link = trash.manifest.link;
-    transaction.enqueue(Table::Drains, &Drain::Tags { repository, link })
+    drop_names(transaction, repository, trash.manifest.link)
 }

@@ -134,6 +134,25 @@ pub enum ManifestError {
     Storage(#[from] StorageError),
 }
 
+// === impl PutManifest ===
+
+impl PutManifest {
+    /// A manifest under its SHA-256 digest and no tag, whose configuration and layers must be in the
+    /// repository; the children of an index may come later.
+    pub fn new(content: impl Into<Bytes>, media_type: MediaType, links: Links) -> Self {
+        Self {
+            content: content.into(),
+            media_type,
+            links,
+            naming: Naming::Computed(Algorithm::Sha256),
+            tags: Vec::new(),
+            condition: TagCondition::Always,
+            missing_blobs: Missing::Refuse,
+            missing_children: Missing::Accept,
+        }
+    }
+}
+
 // === impl TagCondition ===
 
 impl TagCondition {

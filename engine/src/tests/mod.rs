@@ -4,35 +4,20 @@ mod failing; // syncs and reads that fail, and what the next process finds
 mod full; // a disk that fills up at any point
 mod orders; // what goes before what, and what a power cut leaves
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Hands};
 use crate::descriptor::Links;
 use crate::digest::{Algorithm, Digest};
 use crate::disk::{Disk as _, MemoryDisk};
 use crate::name::Reference;
 use crate::options::{Durability, Options};
-use crate::repository::{Missing, Naming, PutManifest, Repository, TagCondition};
+use crate::repository::{Missing, PutManifest, Repository};
 use crate::{Engine, OpenError};
 use bytes::Bytes;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const GRACE: Duration = Duration::from_secs(100);
-
-/// Clocks that a test moves, in milliseconds.
-#[derive(Debug, Default)]
-struct Hands(AtomicU64);
-
-impl Clock for Hands {
-    fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::SeqCst))
-    }
-
-    fn wall(&self) -> Duration {
-        self.monotonic()
-    }
-}
 
 /// A machine: its disk outlives the processes, which are engines.
 struct World {
@@ -75,8 +60,7 @@ impl World {
     }
 
     fn pass(&self, time: Duration) {
-        let millis = u64::try_from(time.as_millis()).unwrap();
-        self.hands.0.fetch_add(millis, Ordering::SeqCst);
+        self.hands.pass(time);
     }
 
     /// The files under a directory of the store.
@@ -105,17 +89,16 @@ fn sha256(content: &[u8]) -> Digest {
 /// A manifest that links `layers`, under a tag.
 fn manifest(tag: &str, layers: &[Digest]) -> PutManifest {
     PutManifest {
-        content: format!("{tag} {layers:?}").into(),
-        media_type: "application/x".parse().unwrap(),
-        links: Links {
-            layers: layers.to_vec(),
-            ..Links::default()
-        },
-        naming: Naming::Computed(Algorithm::Sha256),
         tags: vec![tag.parse().unwrap()],
-        condition: TagCondition::Always,
-        missing_blobs: Missing::Refuse,
         missing_children: Missing::Refuse,
+        ..PutManifest::new(
+            format!("{tag} {layers:?}"),
+            "application/x".parse().unwrap(),
+            Links {
+                layers: layers.to_vec(),
+                ..Links::default()
+            },
+        )
     }
 }
 

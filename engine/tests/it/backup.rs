@@ -5,7 +5,7 @@ use bytes::Bytes;
 use floundr_engine::backup::{BackupOptions, RestoreOptions, restore};
 use floundr_engine::descriptor::Links;
 use floundr_engine::digest::{Algorithm, Digest};
-use floundr_engine::repository::{Missing, Naming, PutManifest, TagCondition};
+use floundr_engine::repository::{Missing, PutManifest};
 use floundr_engine::{Engine, Options};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -48,19 +48,18 @@ async fn push(engine: &Engine, index: u64) {
         pushed.push(put.await.unwrap());
     }
     let put = PutManifest {
-        content: format!("manifest {index}").into(),
-        media_type: "application/vnd.oci.image.manifest.v1+json"
-            .parse()
-            .unwrap(),
-        links: Links {
-            layers: pushed,
-            ..Links::default()
-        },
-        naming: Naming::Computed(Algorithm::Sha256),
         tags: vec![tag(index).parse().unwrap()],
-        condition: TagCondition::Always,
-        missing_blobs: Missing::Refuse,
         missing_children: Missing::Refuse,
+        ..PutManifest::new(
+            format!("manifest {index}"),
+            "application/vnd.oci.image.manifest.v1+json"
+                .parse()
+                .unwrap(),
+            Links {
+                layers: pushed,
+                ..Links::default()
+            },
+        )
     };
     repository.put_manifest(put).await.unwrap();
 }

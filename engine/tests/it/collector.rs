@@ -7,7 +7,7 @@ use floundr_engine::gc::{
     CollectError, CollectOptions, GcReport, GcStatus, PlanPosition, PlannedRemoval, RemovalReason,
 };
 use floundr_engine::page::Page;
-use floundr_engine::repository::{Missing, Naming, PutManifest, TagCondition};
+use floundr_engine::repository::{Missing, PutManifest};
 use floundr_engine::{CollectBudget, Engine, Options, Repository};
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
@@ -41,14 +41,13 @@ pub(crate) async fn push(engine: &Engine, name: &str, seed: u64) -> Digest {
 
 pub(crate) async fn put(repository: &Repository, links: Links, tags: &[&str]) -> Digest {
     let put = PutManifest {
-        content: format!("{links:?}").into(),
-        media_type: "application/vnd.example+json".parse().unwrap(),
-        links,
-        naming: Naming::Computed(Algorithm::Sha256),
         tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
-        condition: TagCondition::Always,
         missing_blobs: Missing::Accept,
-        missing_children: Missing::Accept,
+        ..PutManifest::new(
+            format!("{links:?}"),
+            "application/vnd.example+json".parse().unwrap(),
+            links,
+        )
     };
     repository.put_manifest(put).await.unwrap().digest
 }

@@ -10,9 +10,7 @@ use floundr_engine::descriptor::Links;
 use floundr_engine::digest::{Algorithm, Digest};
 use floundr_engine::gc::CollectOptions;
 use floundr_engine::name::Reference;
-use floundr_engine::repository::{
-    BlobError, ManifestError, Missing, Naming, PutManifest, StoredManifest, TagCondition,
-};
+use floundr_engine::repository::{BlobError, ManifestError, Missing, PutManifest, StoredManifest};
 use floundr_engine::{Engine, Repository};
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,14 +104,13 @@ async fn put(
     tag: &str,
 ) -> Result<StoredManifest, ManifestError> {
     let put = PutManifest {
-        content: format!("{links:?}").into(),
-        media_type: "application/vnd.example+json".parse().unwrap(),
-        links,
-        naming: Naming::Computed(Algorithm::Sha256),
         tags: vec![tag.parse().unwrap()],
-        condition: TagCondition::Always,
-        missing_blobs: Missing::Refuse,
         missing_children: Missing::Refuse,
+        ..PutManifest::new(
+            format!("{links:?}"),
+            "application/vnd.example+json".parse().unwrap(),
+            links,
+        )
     };
     repository.put_manifest(put).await
 }

@@ -2,35 +2,13 @@
 
 use bytes::Bytes;
 use floundr_engine::clock::Clock;
+pub(crate) use floundr_engine::clock::Hands;
 use floundr_engine::descriptor::Links;
-use floundr_engine::digest::Algorithm;
-use floundr_engine::repository::{Missing, Naming, PutManifest, TagCondition};
+use floundr_engine::repository::{Missing, PutManifest};
 use floundr_engine::{Engine, Options};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-/// Clocks that a test moves, in milliseconds.
-#[derive(Debug, Default)]
-pub(crate) struct Hands(AtomicU64);
-
-impl Hands {
-    pub(crate) fn pass(&self, time: Duration) {
-        let millis = u64::try_from(time.as_millis()).unwrap();
-        self.0.fetch_add(millis, Ordering::SeqCst);
-    }
-}
-
-impl Clock for Hands {
-    fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::SeqCst))
-    }
-
-    fn wall(&self) -> Duration {
-        self.monotonic()
-    }
-}
 
 /// The grace and the lease of every store here.
 pub(crate) const GRACE: Duration = Duration::from_secs(100);
@@ -67,14 +45,9 @@ pub(crate) fn content(len: usize, seed: u64) -> Bytes {
 /// A manifest of this content, which may link what is not there.
 pub(crate) fn manifest(text: &str, tags: &[&str], links: Links) -> PutManifest {
     PutManifest {
-        content: text.to_owned().into(),
-        media_type: "application/x".parse().unwrap(),
-        links,
-        naming: Naming::Computed(Algorithm::Sha256),
         tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
-        condition: TagCondition::Always,
         missing_blobs: Missing::Accept,
-        missing_children: Missing::Accept,
+        ..PutManifest::new(text.to_owned(), "application/x".parse().unwrap(), links)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::digest::{Algorithm, Digest};
 use crate::disk::{Disk, DiskCounts, MemoryDisk};
 use crate::engine::{Engine, OpenError};
 use crate::options::Options;
-use crate::repository::{Missing, Naming, PutManifest, TagCondition};
+use crate::repository::{Missing, PutManifest};
 use crate::upload::{UploadError, UploadId, UploadStatus};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -84,17 +84,16 @@ impl Shop {
                 layers.push(put.await.unwrap());
             }
             let manifest = PutManifest {
-                links: Links {
-                    layers,
-                    ..Links::default()
-                },
                 tags: vec![tag_of(index).parse().unwrap()],
-                content: format!("manifest {index}").into(),
-                media_type: "application/x".parse().unwrap(),
-                naming: Naming::Computed(Algorithm::Sha256),
-                condition: TagCondition::Always,
-                missing_blobs: Missing::Refuse,
                 missing_children: Missing::Refuse,
+                ..PutManifest::new(
+                    format!("manifest {index}"),
+                    "application/x".parse().unwrap(),
+                    Links {
+                        layers,
+                        ..Links::default()
+                    },
+                )
             };
             repository.put_manifest(manifest).await.unwrap();
         }

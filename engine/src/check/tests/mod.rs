@@ -16,7 +16,7 @@ use crate::disk::{Disk, MemoryDisk};
 use crate::engine::Engine;
 use crate::name::{Reference, RepositoryName};
 use crate::options::{Collection, Options};
-use crate::repository::{BlobError, Missing, Naming, PutManifest, Repository, TagCondition};
+use crate::repository::{BlobError, PutManifest, Repository};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use proptest::test_runner::Config as ProptestConfig;
@@ -121,16 +121,14 @@ async fn put_manifest(repository: &Repository, content: Bytes, links: Links, tag
 
 fn put_of(content: Bytes, links: Links, tags: &[&str]) -> PutManifest {
     PutManifest {
-        content,
-        media_type: "application/vnd.oci.image.manifest.v1+json"
-            .parse()
-            .unwrap(),
-        links,
-        naming: Naming::Computed(Algorithm::Sha256),
         tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
-        condition: TagCondition::Always,
-        missing_blobs: Missing::Refuse,
-        missing_children: Missing::Accept,
+        ..PutManifest::new(
+            content,
+            "application/vnd.oci.image.manifest.v1+json"
+                .parse()
+                .unwrap(),
+            links,
+        )
     }
 }
 

@@ -4,31 +4,16 @@
 mod hold;
 
 use super::CollectOptions;
-use crate::clock::Clock;
+use crate::clock::{Clock, Hands};
 use crate::descriptor::Links;
 use crate::digest::{Algorithm, Digest};
 use crate::disk::{Disk, MemoryDisk};
-use crate::repository::{Missing, Naming, PutManifest, TagCondition};
+use crate::repository::PutManifest;
 use crate::{Engine, Options};
 use bytes::Bytes;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-
-/// Clocks that a test moves, in milliseconds.
-#[derive(Debug, Default)]
-struct Hands(AtomicU64);
-
-impl Clock for Hands {
-    fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::SeqCst))
-    }
-
-    fn wall(&self) -> Duration {
-        self.monotonic()
-    }
-}
 
 struct World {
     disk: Arc<MemoryDisk>,
@@ -73,8 +58,7 @@ impl World {
     }
 
     fn pass(&self, time: Duration) {
-        let millis = u64::try_from(time.as_millis()).unwrap();
-        self.hands.0.fetch_add(millis, Ordering::SeqCst);
+        self.hands.pass(time);
     }
 
     async fn push(&self, repository: &str, content: &[u8]) -> Digest {
@@ -88,14 +72,12 @@ impl World {
 
     async fn put(&self, repository: &str, links: Links) -> Digest {
         let put = PutManifest {
-            content: format!("{links:?}").into(),
-            media_type: "application/x".parse().unwrap(),
-            links,
-            naming: Naming::Computed(Algorithm::Sha256),
             tags: vec!["t".parse().unwrap()],
-            condition: TagCondition::Always,
-            missing_blobs: Missing::Refuse,
-            missing_children: Missing::Accept,
+            ..PutManifest::new(
+                format!("{links:?}"),
+                "application/x".parse().unwrap(),
+                links,
+            )
         };
         let repository = self.engine.repository(&repository.parse().unwrap());
         repository.put_manifest(put).await.unwrap().digest

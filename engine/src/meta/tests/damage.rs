@@ -5,7 +5,6 @@ use crate::fault::StorageError;
 use crate::meta::Metadata;
 use crate::meta::commit::Request;
 use crate::meta::records::{CandidateRecord, LinkRecord};
-use crate::meta::requests::Location;
 use crate::meta::rows::{Rows, Scan, failed};
 use crate::meta::tables::Table;
 use crate::meta::transaction::{Moment, Stay, Transaction};
@@ -25,11 +24,7 @@ impl Request for Damage {
     type Answer = usize;
     type Refusal = StorageError;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<usize, StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<usize, StorageError> {
         let mut keys = Vec::new();
         transaction.scan_any(self.table, &[], None, &mut |key, _| {
             let part = self.key_part.as_slice();
@@ -68,11 +63,7 @@ impl Request for Forge {
     type Answer = ();
     type Refusal = StorageError;
 
-    fn apply(
-        self,
-        transaction: &mut Transaction<'_>,
-        _placed: Option<Location>,
-    ) -> Result<(), StorageError> {
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<(), StorageError> {
         let repository = lookup::repository(transaction, &self.repository)?.unwrap();
         let key = keys::in_repository(repository, &self.digest);
         if let Some(but) = self.but {

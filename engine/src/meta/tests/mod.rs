@@ -10,34 +10,19 @@ mod strays;
 
 use super::{Collected, CommitBlob, Mark, Metadata, NewContent, WriterParts};
 use crate::blob::LocalStore;
-use crate::clock::{Clock, EngineTime};
+use crate::clock::{Clock, EngineTime, Hands};
 use crate::descriptor::{Links, MediaType};
 use crate::digest::{Algorithm, Digest};
 use crate::disk::SystemDisk;
 use crate::layout::Layout;
 use crate::name::{Reference, RepositoryName};
 use crate::options::Options;
-use crate::repository::{BlobError, ManifestError, Missing, Naming, PutManifest, TagCondition};
+use crate::repository::{BlobError, ManifestError, Missing, PutManifest, TagCondition};
 use bytes::Bytes;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::Notify;
-
-/// Clocks that a test moves, in milliseconds.
-#[derive(Debug, Default)]
-struct Hands(AtomicU64);
-
-impl Clock for Hands {
-    fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::SeqCst))
-    }
-
-    fn wall(&self) -> Duration {
-        self.monotonic()
-    }
-}
 
 struct Store {
     folder: TempDir,
@@ -72,8 +57,7 @@ impl Store {
     }
 
     fn pass(&self, time: Duration) {
-        let millis = u64::try_from(time.as_millis()).unwrap();
-        self.hands.0.fetch_add(millis, Ordering::SeqCst);
+        self.hands.pass(time);
     }
 
     async fn push(&self, repository: &str, content: &'static [u8]) -> Digest {
@@ -140,16 +124,14 @@ fn name(text: &str) -> RepositoryName {
 
 fn put_of(content: String, tags: &[&str], links: Links) -> PutManifest {
     PutManifest {
-        content: content.into(),
-        media_type: "application/vnd.oci.image.manifest.v1+json"
-            .parse()
-            .unwrap(),
-        links,
-        naming: Naming::Computed(Algorithm::Sha256),
         tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
-        condition: TagCondition::Always,
-        missing_blobs: Missing::Refuse,
-        missing_children: Missing::Accept,
+        ..PutManifest::new(
+            content,
+            "application/vnd.oci.image.manifest.v1+json"
+                .parse()
+                .unwrap(),
+            links,
+        )
     }
 }
 

@@ -10,9 +10,10 @@ use floundr_engine::descriptor::Links;
 use floundr_engine::digest::Algorithm;
 use floundr_engine::disk::{Crash, Dice, SimulatedDisk};
 use floundr_engine::name::Reference;
-use floundr_engine::repository::{Missing, Naming, PutManifest, TagCondition};
+use floundr_engine::repository::{Missing, PutManifest};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Directories that opening a store may list: those above its root that may have to be made.
 const LISTS_AT_OPEN: u64 = 2;
@@ -225,7 +226,7 @@ impl Recovered<'_> {
         let mut worlds = worlds;
         // Deletions are final first; then what they held goes.
         for later in [UNDO, GRACE + LIFETIME] {
-            self.store.machine.hands.pass(later);
+            self.store.machine.hands.pass(Duration::from_millis(later));
             let collected = self.store.engine.collect().await;
             collected.map_err(|error| format!("the last collections: {error}"))?;
             worlds = worlds.iter().map(|world| passed(world, later)).collect();
@@ -280,17 +281,16 @@ async fn push_and_tag(engine: &Engine) -> Result<(), Fault> {
     }
     let tag: floundr_engine::name::Tag = "works".parse().map_err(failed)?;
     let put = PutManifest {
-        content: "after the crash".into(),
-        media_type: media_type(),
-        links: Links {
-            layers: blobs.iter().map(Blob::digest).collect(),
-            ..Links::default()
-        },
-        naming: Naming::Computed(Algorithm::Sha256),
         tags: vec![tag.clone()],
-        condition: TagCondition::Always,
-        missing_blobs: Missing::Refuse,
         missing_children: Missing::Refuse,
+        ..PutManifest::new(
+            "after the crash",
+            media_type(),
+            Links {
+                layers: blobs.iter().map(Blob::digest).collect(),
+                ..Links::default()
+            },
+        )
     };
     let put = repository.put_manifest(put).await;
     put.map_err(|error| format!("a manifest after recovery: {error}"))?;

@@ -5,9 +5,8 @@ use super::store::{Fault, Machine, Settings, Store, failed, media_type};
 use super::things::content;
 use floundr_engine::Durability;
 use floundr_engine::descriptor::Links;
-use floundr_engine::digest::Algorithm;
 use floundr_engine::disk::{Crash, SimulatedDisk};
-use floundr_engine::repository::{Missing, Naming, PutManifest, TagCondition};
+use floundr_engine::repository::{Missing, PutManifest};
 use std::time::Duration;
 
 /// Every change of the making of a store is a place to crash, and the store is made then.
@@ -81,14 +80,9 @@ async fn opening_after_a_crash_reads_little_of_a_large_store() {
     for number in 0..1_000_u64 {
         let repository = store.engine.repository(&"large".parse().unwrap());
         let put = PutManifest {
-            content: content(number, 8_000),
-            media_type: media_type(),
-            links: Links::default(),
-            naming: Naming::Computed(Algorithm::Sha256),
             tags: vec![format!("v{number}").parse().unwrap()],
-            condition: TagCondition::Always,
-            missing_blobs: Missing::Refuse,
             missing_children: Missing::Refuse,
+            ..PutManifest::new(content(number, 8_000), media_type(), Links::default())
         };
         puts.push(tokio::spawn(
             async move { repository.put_manifest(put).await },

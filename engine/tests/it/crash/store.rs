@@ -6,7 +6,7 @@ use super::things::{
 };
 use super::world::{GRACE, LEASE, LIFETIME, Outcome, World, seed_of_upload};
 use bytes::Bytes;
-use floundr_engine::clock::Clock;
+use floundr_engine::clock::Hands;
 use floundr_engine::digest::{Algorithm, Digest};
 use floundr_engine::disk::{SeededRandom, SimulatedDisk};
 use floundr_engine::repository::{
@@ -18,7 +18,6 @@ use floundr_engine::{Collection, Durability, Engine, Options, Repository};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub(crate) const ROOT: &str = "/store";
@@ -30,10 +29,6 @@ pub(crate) struct Settings {
     pub(crate) sync_interval: u64,
     pub(crate) undo: u64,
 }
-
-/// Clocks that only move when they are told to, in milliseconds.
-#[derive(Debug, Default)]
-pub(crate) struct Hands(AtomicU64);
 
 /// The machine a store runs on: what it is given.
 #[derive(Debug, Clone)]
@@ -86,24 +81,6 @@ impl Settings {
     }
 }
 
-// === impl Hands ===
-
-impl Hands {
-    pub(crate) fn pass(&self, millis: u64) {
-        self.0.fetch_add(millis, Ordering::SeqCst);
-    }
-}
-
-impl Clock for Hands {
-    fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::SeqCst))
-    }
-
-    fn wall(&self) -> Duration {
-        self.monotonic()
-    }
-}
-
 // === impl Machine ===
 
 impl Machine {
@@ -147,7 +124,7 @@ impl Store {
                 closed.map(|()| Outcome::Done).map_err(failed)
             }
             Operation::Pass { seconds } => {
-                self.machine.hands.pass(seconds * 1000);
+                self.machine.hands.pass(Duration::from_secs(*seconds));
                 let collected = self.engine.collect().await;
                 collected.map(|_| Outcome::Done).map_err(failed)
             }

@@ -7,13 +7,12 @@
 use super::super::registry::TestRegistry;
 use super::super::support::eventually;
 use floundr_engine::Options;
-use floundr_engine::clock::Clock;
+use floundr_engine::clock::{Clock, Hands};
 use floundr_engine::disk::{Disk, DiskFile, Mapping, MemoryDisk};
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -52,10 +51,6 @@ struct State {
     waiting: usize,
 }
 
-/// Clocks that stand still until they are moved.
-#[derive(Debug, Default)]
-struct Hands(AtomicU64);
-
 #[derive(Debug)]
 struct WatchedFile {
     machine: Machine,
@@ -79,8 +74,7 @@ impl Machine {
 
     /// Moves the clocks.
     pub(crate) fn pass(&self, time: Duration) {
-        let millis = u64::try_from(time.as_millis()).unwrap();
-        self.hands.0.fetch_add(millis, Ordering::SeqCst);
+        self.hands.pass(time);
     }
 
     /// Every such `call` on a path with `part` in it waits from now on.
@@ -258,15 +252,5 @@ impl DiskFile for WatchedFile {
 
     fn map(&self) -> io::Result<Option<Arc<dyn Mapping>>> {
         self.file.map()
-    }
-}
-
-impl Clock for Hands {
-    fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::SeqCst))
-    }
-
-    fn wall(&self) -> Duration {
-        self.monotonic()
     }
 }
