@@ -32,7 +32,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// How long relaxed durability waits at most before it makes durable what it answered.
-const RELAXED_DELAY: Duration = Duration::from_secs(1);
+pub(super) const RELAXED_DELAY: Duration = Duration::from_secs(1);
 
 /// At most this many requests make a batch, so that the first of them does not wait for long.
 const BATCH_REQUESTS: usize = 512;
@@ -75,16 +75,22 @@ impl Writer {
 
     /// Waits for a request and takes all that wait with it. An empty batch makes relaxed commits
     /// durable; `None` means that nobody can ask any more.
-    fn next_batch(&self, jobs: &Receiver<Box<dyn Job>>) -> Option<Vec<Box<dyn Job>>> {
-        let first = if let Some(since) = self.unsynced.since {
+    pub(super) fn next_batch(&self, jobs: &Receiver<Box<dyn Job>>) -> Option<Vec<Box<dyn Job>>> {
+        let first = loop {
+            let Some(since) = self.unsynced.since else {
+                break jobs.recv().ok()?;
+            };
             let waited = self.clock.monotonic().saturating_sub(since);
-            match jobs.recv_timeout(RELAXED_DELAY.saturating_sub(waited)) {
-                Ok(job) => job,
-                Err(RecvTimeoutError::Timeout) => return Some(Vec::new()),
+            // By the store's clock: what happens must not depend on another.
+            let left = RELAXED_DELAY.saturating_sub(waited);
+            if left.is_zero() {
+                return Some(Vec::new());
+            }
+            match jobs.recv_timeout(left) {
+                Ok(job) => break job,
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return None,
             }
-        } else {
-            jobs.recv().ok()?
         };
         let mut bytes = first.size();
         let mut batch = vec![first];

@@ -3,7 +3,7 @@
 use super::*;
 use crate::disk::{Disk as _, MemoryDisk};
 use crate::engine::OpenError;
-use crate::meta::commit::{Job, Request, Waiting, Writer};
+use crate::meta::commit::{Job, RELAXED_DELAY, Request, Waiting, Writer};
 use crate::meta::database::Database;
 use crate::meta::opening::{FORMAT, file_ranges, open_redb};
 use crate::meta::rows::{Rows as _, Snapshot};
@@ -14,6 +14,8 @@ use crate::meta::trash::Undo;
 use crate::meta::write_manifests::{DeleteManifest, StoreManifest};
 use crate::options::{Durability, Options};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 
 const STAY: Stay = Stay {
     grace: GRACE,
@@ -170,4 +172,37 @@ fn a_segment_finds_a_number_when_uploads_took_all_others() {
         upload: ([1; 16], EngineTime(1)),
     };
     assert!(step(&mut writer, vec![commit]).iter().all(Result::is_ok));
+}
+
+/// A clock that stands a millisecond before the end of every delay, and counts who looks at it.
+#[derive(Debug, Default)]
+struct Stopped(AtomicUsize);
+
+impl Clock for Stopped {
+    fn monotonic(&self) -> Duration {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        RELAXED_DELAY - Duration::from_millis(1)
+    }
+
+    fn wall(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// However long the machine takes: what is committed when follows from the store's clock alone.
+#[test]
+fn a_relaxed_commit_becomes_durable_by_the_stores_clock() {
+    let mut writer = writer_on(&store_on(&MemoryDisk::new()));
+    let clock = Arc::new(Stopped::default());
+    writer.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+    writer.unsynced.since = Some(Duration::ZERO);
+    let (sender, jobs) = mpsc::channel();
+    let waiting = std::thread::spawn(move || writer.next_batch(&jobs).unwrap().len());
+    while clock.0.load(Ordering::SeqCst) < 3 && !waiting.is_finished() {
+        std::thread::yield_now();
+    }
+    let (job, _answer) = Waiting::new(crate::meta::write_collect::KeepTime);
+    // Who gave up waiting does not take it.
+    sender.send(Box::new(job) as Box<dyn Job>).ok();
+    assert_eq!(waiting.join().unwrap(), 1);
 }

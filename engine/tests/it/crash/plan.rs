@@ -121,7 +121,7 @@ impl Plan {
         };
         let len = 10 + dice.below(20);
         while operations.len() < len {
-            let operation = choose(&mut dice, &world);
+            let operation = choose(&mut dice, &world, durability);
             world.apply(&operation, operations.len());
             let closes = matches!(operation, Operation::Close);
             operations.push(operation);
@@ -181,7 +181,7 @@ impl Plan {
     }
 }
 
-fn choose(dice: &mut Dice, world: &World) -> Operation {
+fn choose(dice: &mut Dice, world: &World, durability: Durability) -> Operation {
     let slot = dice.below(SLOTS);
     match dice.below(100) {
         0..54 => of_the_metadata(dice, world),
@@ -207,7 +207,7 @@ fn choose(dice: &mut Dice, world: &World) -> Operation {
             },
         },
         88..91 => Operation::Close,
-        _ => together(dice, world),
+        _ => together(dice, world, durability),
     }
 }
 
@@ -264,9 +264,15 @@ fn of_the_metadata(dice: &mut Dice, world: &World) -> Operation {
 }
 
 /// Several for one commit. Small blobs come last, as they reach the writer last.
-fn together(dice: &mut Dice, world: &World) -> Operation {
-    let first = Operation::Create {
-        repository: dice.below(REPOSITORIES.len()),
+fn together(dice: &mut Dice, world: &World, durability: Durability) -> Operation {
+    let repository = dice.below(REPOSITORIES.len());
+    let first = match durability {
+        Durability::Durable => Operation::Create { repository },
+        // A relaxed commit alone changes nothing on the disk; content for a segment does.
+        Durability::Relaxed => Operation::Push {
+            repository,
+            blob: 1 + dice.below(2),
+        },
     };
     let (mut pushes, mut others) = (Vec::new(), vec![first]);
     for _ in 0..2 + dice.below(2) {
