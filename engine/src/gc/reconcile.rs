@@ -83,21 +83,24 @@ impl Collector {
             return Ok(Some(Vec::new()));
         }
         let live = self.uploads.live_files().await?;
-        let mut kept = Vec::new();
-        for number in files {
-            if live.contains(&number) {
-                kept.push(number);
-                continue;
+        let (kept, others): (Vec<_>, Vec<_>) =
+            (files.into_iter()).partition(|number| live.contains(number));
+        let mut nobodys = Vec::new();
+        for number in others {
+            if self.meta.file_holder(number)?.is_none() {
+                nobodys.push(number);
             }
+        }
+        // The record of one may have gone just now.
+        self.meta.make_durable().await?;
+        for number in nobodys {
             let Some(_free) = self.holds.try_free() else {
                 return Ok(None);
             };
-            if self.meta.file_holder(number)?.is_none() {
-                tracing::info!(number, "removing a file that no record names");
-                let store = Arc::clone(&self.store);
-                blocking(move || store.remove_file(number)).await?;
-                self.desk.count_orphan();
-            }
+            tracing::info!(number, "removing a file that no record names");
+            let store = Arc::clone(&self.store);
+            blocking(move || store.remove_file(number)).await?;
+            self.desk.count_orphan();
         }
         Ok(Some(kept))
     }

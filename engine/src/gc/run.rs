@@ -339,6 +339,8 @@ impl Collector {
         if self.meta.segment_blobs(number)? > 0 {
             return Ok(false);
         }
+        // The last record may have gone just now.
+        self.meta.make_durable().await?;
         let store = Arc::clone(&self.store);
         blocking(move || store.remove_segment(number)).await
     }

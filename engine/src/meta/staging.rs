@@ -83,7 +83,8 @@ impl Writer {
         let bytes = stage.small.iter().map(|(_, content)| content.len() as u64);
         self.store.take_back_small(&stage.places, bytes.sum());
         let removed = self.database.segment_blobs(number).and_then(|live| {
-            if live > 0 {
+            // What is not durable may bring a blob back.
+            if live > 0 || self.unsynced.since.is_some() {
                 return Ok(false);
             }
             self.store.roll_segment(number);

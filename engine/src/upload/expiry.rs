@@ -150,6 +150,8 @@ impl Uploads {
             self.shared.records.keep_time().await?;
             pass.is_time_kept = true;
         }
+        // Nor may it bring back the blob whose file this was, or an upload that had ended.
+        self.shared.records.make_durable().await?;
         let shared = Arc::clone(&self.shared);
         blocking(move || {
             let removed = shared.remove_over(upload, file);

@@ -29,6 +29,9 @@ pub(crate) trait Records: fmt::Debug + Send + Sync + 'static {
 
     fn keep_time(&self) -> Pending<'_, ()>;
 
+    /// Makes everything that was answered before durable, where it is not by itself.
+    fn make_durable(&self) -> Pending<'_, ()>;
+
     /// Lets a store that was full look whether there is space again.
     fn look_for_space(&self) -> Pending<'_, ()>;
 }
@@ -66,6 +69,10 @@ impl Records for Metadata {
 
     fn keep_time(&self) -> Pending<'_, ()> {
         Box::pin(self.keep_time())
+    }
+
+    fn make_durable(&self) -> Pending<'_, ()> {
+        Box::pin(self.make_durable())
     }
 
     fn look_for_space(&self) -> Pending<'_, ()> {

@@ -230,6 +230,10 @@ impl Records for FakeRecords {
         Box::pin(async { Ok(()) })
     }
 
+    fn make_durable(&self) -> Pending<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
     fn look_for_space(&self) -> Pending<'_, ()> {
         Box::pin(async { Ok(()) })
     }

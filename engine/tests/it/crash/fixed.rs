@@ -17,7 +17,11 @@ const GONE: usize = 2;
 
 /// No crash from the operation `from` on comes to a violation.
 fn expect(from: usize, operations: Vec<Operation>) {
-    let plan = Plan::fixed(Durability::Durable, operations);
+    expect_of(Durability::Durable, from, operations);
+}
+
+fn expect_of(durability: Durability, from: usize, operations: Vec<Operation>) {
+    let plan = Plan::fixed(durability, operations);
     let points = crash_everywhere(&plan, from, 8).unwrap_or_else(|fault| panic!("{fault}"));
     assert!(points > 9, "there were no changes to crash at");
 }
@@ -106,6 +110,25 @@ fn a_segment_in_which_nothing_lies_does_not_come_back_when_nothing_waits_for_its
             pass(0),
         ],
     );
+}
+
+/// Whoever removes bytes because no record has them: the deletion of the record is durable before.
+#[test]
+fn the_bytes_of_a_blob_stay_until_a_relaxed_deletion_is_durable() {
+    for blob in [LARGE, SMALL] {
+        let operations = vec![
+            Operation::Open,
+            push(0, blob),
+            Operation::Close,
+            Operation::Open,
+            Operation::DeleteBlob {
+                repository: 0,
+                blob,
+            },
+            pass(0),
+        ];
+        expect_of(Durability::Relaxed, 4, operations);
+    }
 }
 
 /// The grace would end in between.
