@@ -56,10 +56,6 @@ impl Checker {
         (kind, numbers): (FileKind, Vec<u64>),
         report: &mut CheckReport,
     ) -> Result<(), StorageError> {
-        if repair && !numbers.is_empty() {
-            // The record of one may have gone just now.
-            self.meta.make_durable().await?;
-        }
         for number in numbers {
             let done = self.dispose(repair, kind, number).await?;
             report.add(nobodys(kind, number, done));

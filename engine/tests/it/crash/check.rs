@@ -2,15 +2,17 @@
 
 use super::record::{Expected, Recording};
 use super::see::{Seen, Statuses, read, statuses};
-use super::store::{Fault, Machine, ROOT, Settings, Store, failed, media_type, offset_of};
+use super::store::{
+    Fault, Machine, ROOT, Settings, Store, check_whole, failed, media_type, offset_of, read_all,
+};
 use super::things::{Blob, content, repository_name};
 use super::world::{GRACE, LIFETIME, UNDO, World, seed_of_upload};
-use floundr_engine::Engine;
 use floundr_engine::descriptor::Links;
 use floundr_engine::digest::Algorithm;
 use floundr_engine::disk::{Crash, Dice, SimulatedDisk};
 use floundr_engine::name::Reference;
 use floundr_engine::repository::{Missing, PutManifest};
+use floundr_engine::{Engine, Finding};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +22,9 @@ const LISTS_AT_OPEN: u64 = 2;
 
 /// In so many of a hundred cases the store crashes again while it recovers.
 const CRASHES_AGAIN: usize = 10;
+
+/// In so many of a hundred cases somebody repairs the store before its first collection.
+const REPAIRS: usize = 30;
 
 /// A store that was opened after a crash.
 struct Recovered<'r> {
@@ -44,7 +49,8 @@ pub(crate) async fn check(
     expected: &Expected,
     dice: &mut Dice,
 ) -> Result<Checked, Fault> {
-    let (recovered, fitting) = recover(disk, recording, expected).await?;
+    let repairs = dice.chance(REPAIRS);
+    let (recovered, fitting) = recover(disk, recording, expected, repairs).await?;
     let position = recovered.store.machine.disk.position();
     let again = if dice.chance(CRASHES_AGAIN) {
         // What was seen once stays: only the worlds that fit may be found the second time.
@@ -58,11 +64,12 @@ pub(crate) async fn check(
     Ok(Checked { again })
 }
 
-/// Opens the store, and lets the collector run once. Answers the worlds that fit what is seen.
+/// Opens the store, repairs it if asked, and lets the collector run once. Answers the worlds that fit what is seen.
 async fn recover<'r>(
     disk: SimulatedDisk,
     recording: &'r Recording,
     expected: &'r Expected,
+    repairs: bool,
 ) -> Result<(Recovered<'r>, Vec<World>), Fault> {
     let settings = Settings::of(&recording.plan);
     let machine = Machine::new(disk, !recording.plan.seed);
@@ -83,6 +90,10 @@ async fn recover<'r>(
     };
     recovered.statuses = statuses(&recovered.store).await?;
     let fitting = recovered.see(&expected.worlds).await?;
+    if repairs {
+        repair(&recovered.store.engine).await?;
+        recovered.see(&fitting).await?;
+    }
     let collected = recovered.store.engine.collect().await;
     collected.map_err(|error| format!("the first collection: {error}"))?;
     // What is due by a time that was written down goes now.
@@ -95,8 +106,23 @@ async fn recover<'r>(
     recovered.possible = worlds;
     let fitting = recovered.see(&recovered.possible).await?;
     recovered.files(0).await?;
+    check_whole(&recovered.store.engine, false).await?;
     recovered.sessions()?;
     Ok((recovered, fitting))
+}
+
+/// A repair before anything else finds no more than files that nothing names.
+async fn repair(engine: &Engine) -> Result<(), Fault> {
+    let report = read_all(engine, true).await?;
+    let is_nobodys = |found: &Finding| {
+        let kinds = ["blob file", "segment"];
+        found.digest.is_none() && kinds.iter().any(|kind| found.place.starts_with(kind))
+    };
+    if report.findings.iter().all(is_nobodys) {
+        Ok(())
+    } else {
+        Err(format!("a repair after the crash: {report}"))
+    }
 }
 
 fn passed(world: &World, millis: u64) -> World {
@@ -211,7 +237,9 @@ impl Recovered<'_> {
         };
         let mut replay = journal.replay();
         replay.advance(at);
-        let outcome = recover(replay.crashed(crash), self.recording, &expected).await;
+        let repairs = dice.chance(REPAIRS);
+        let crashed = replay.crashed(crash);
+        let outcome = recover(crashed, self.recording, &expected, repairs).await;
         match outcome {
             Ok((again, _)) => again.store.engine.close().await.map_err(failed),
             Err(fault) => Err(format!("after a second crash at {at}, {crash:?}: {fault}")),

@@ -97,6 +97,10 @@ pub(crate) enum Operation {
     Pass {
         seconds: u64,
     },
+    /// Everything is read and compared; nothing may be found wrong.
+    Check {
+        repair: bool,
+    },
     Close,
     /// The first alone, then the others in one commit.
     Together(Vec<Self>),
@@ -207,6 +211,9 @@ fn choose(dice: &mut Dice, world: &World, durability: Durability) -> Operation {
             },
         },
         88..91 => Operation::Close,
+        91..93 => Operation::Check {
+            repair: dice.chance(70),
+        },
         _ => together(dice, world, durability),
     }
 }

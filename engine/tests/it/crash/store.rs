@@ -14,7 +14,9 @@ use floundr_engine::repository::{
     TagCondition,
 };
 use floundr_engine::upload::{UploadError, UploadId, UploadSession};
-use floundr_engine::{Collection, Durability, Engine, Options, Repository};
+use floundr_engine::{
+    CheckOptions, CheckReport, Collection, Durability, Engine, Options, Repository,
+};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -128,6 +130,10 @@ impl Store {
                 let collected = self.engine.collect().await;
                 collected.map(|_| Outcome::Done).map_err(failed)
             }
+            Operation::Check { repair } => {
+                check_whole(&self.engine, *repair).await?;
+                Ok(Outcome::Done)
+            }
             Operation::Append { slot, len } => self.append(*slot, *len, (index, before)).await,
             Operation::Finish { slot, .. }
             | Operation::FinishWrong { slot }
@@ -228,6 +234,25 @@ impl Store {
             outcomes.push(work.await.map_err(failed)??);
         }
         Ok(Outcome::Each(outcomes))
+    }
+}
+
+/// Reads everything and compares it.
+pub(crate) async fn read_all(engine: &Engine, repair: bool) -> Result<CheckReport, Fault> {
+    let options = CheckOptions {
+        repair,
+        bytes_per_second: 0,
+    };
+    engine.check(options).await.map_err(failed)
+}
+
+/// Reads everything and compares it; nothing may be wrong.
+pub(crate) async fn check_whole(engine: &Engine, repair: bool) -> Result<(), Fault> {
+    let report = read_all(engine, repair).await?;
+    if report.is_clean() {
+        Ok(())
+    } else {
+        Err(format!("the check: {report}"))
     }
 }
 

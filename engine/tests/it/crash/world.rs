@@ -110,7 +110,7 @@ impl World {
     pub(crate) fn apply(&mut self, operation: &Operation, index: usize) -> Outcome {
         self.operations = index + 1;
         match operation {
-            Operation::Open | Operation::Close => Outcome::Done,
+            Operation::Open | Operation::Close | Operation::Check { .. } => Outcome::Done,
             Operation::Append { slot, len } => self.append(*slot, *len, index),
             Operation::Finish { slot, otherwise } => self.finish(*slot, *otherwise),
             Operation::FinishWrong { slot } => match self.take_upload(*slot) {
