@@ -68,6 +68,16 @@ impl Blake3State {
         into.extend_from_slice(&self.tail);
     }
 
+    /// How many bytes a saved state says it took in.
+    pub(super) fn taken(saved: &[u8]) -> Option<u64> {
+        let (groups, rest) = saved.split_first_chunk::<8>()?;
+        let groups = u64::from_le_bytes(*groups);
+        let depth = usize::try_from(groups.count_ones()).ok()?;
+        let tail = rest.len().checked_sub(depth * size_of::<ChainingValue>())?;
+        let tail = u64::try_from(tail).ok()?;
+        groups.checked_mul(GROUP as u64)?.checked_add(tail)
+    }
+
     /// What `save` appended, or nothing if the invariants do not hold for it.
     pub(super) fn restore(saved: &[u8]) -> Option<Self> {
         let (groups, rest) = saved.split_first_chunk::<8>()?;

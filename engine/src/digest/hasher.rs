@@ -6,6 +6,8 @@
 //! 2. A state says which algorithm and which layout made it; anything else is refused, and the
 //!    caller re-reads the content. A state never restores to a hasher of other content: sidecar
 //!    files carry a checksum over it.
+//! 3. A state that says it took in more than 2^58 bytes is refused: the libraries count without
+//!    looking for an overflow.
 
 use super::blake3_state::Blake3State;
 use super::{Algorithm, Digest};
@@ -15,6 +17,9 @@ use std::fmt;
 
 /// The layout of saved states: changed when a hash library changes its own.
 const STATE_VERSION: u8 = 1;
+
+/// Bytes that no content reaches: an eighth of what SHA-256 can count.
+const MOST: u64 = 1 << 58;
 
 /// A digest in the making.
 #[derive(Clone)]
@@ -97,6 +102,9 @@ impl Hasher {
     /// # Errors
     /// [`UnknownHasherState`] when another version wrote it or it is damaged.
     pub fn restore(state: &HasherState) -> Result<Self, UnknownHasherState> {
+        if state.taken().is_none_or(|taken| taken > MOST) {
+            return Err(UnknownHasherState);
+        }
         let [STATE_VERSION, code, saved @ ..] = state.0.as_slice() else {
             return Err(UnknownHasherState);
         };
@@ -132,6 +140,28 @@ impl HasherState {
     /// Its bytes, as they are stored.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// How many bytes were taken in, as it says; `None` when it is none.
+    pub(crate) fn taken(&self) -> Option<u64> {
+        let [STATE_VERSION, code, saved @ ..] = self.0.as_slice() else {
+            return None;
+        };
+        // The libraries save the words of the state, the number of whole blocks, and then the number
+        // of bytes behind them.
+        let (blocks, len, behind) = match Algorithm::from_code(*code)? {
+            Algorithm::Sha256 => {
+                let (blocks, buffer) = saved.get(32..)?.split_first_chunk()?;
+                (u64::from_le_bytes(*blocks), 64, buffer.first()?)
+            }
+            Algorithm::Sha512 => {
+                let (blocks, buffer) = saved.get(64..)?.split_first_chunk()?;
+                let blocks = u128::from_le_bytes(*blocks);
+                (u64::try_from(blocks).ok()?, 128, buffer.first()?)
+            }
+            Algorithm::Blake3 => return Blake3State::taken(saved),
+        };
+        blocks.checked_mul(len)?.checked_add(u64::from(*behind))
     }
 
     /// A state from stored bytes; [`Hasher::restore`] checks them.
@@ -190,6 +220,41 @@ mod tests {
             for bytes in [other_version, short, vec![], vec![1], vec![1, 9]] {
                 assert!(Hasher::restore(&HasherState::from_bytes(bytes)).is_err());
             }
+        }
+    }
+
+    #[test]
+    fn a_state_says_how_many_bytes_were_taken_in() {
+        for algorithm in Algorithm::ALL {
+            for size in INTERESTING_SIZES {
+                let mut hasher = Hasher::new(algorithm);
+                hasher.update(&content(size));
+                let taken = hasher.save().taken();
+                assert_eq!(taken, u64::try_from(size).ok(), "{algorithm}");
+            }
+        }
+    }
+
+    /// Going on from one would overflow what the libraries count.
+    #[test]
+    fn a_state_of_more_bytes_than_can_be_counted_is_refused() {
+        for (algorithm, count) in [
+            (Algorithm::Sha256, 34..42),
+            (Algorithm::Sha512, 66..82),
+            (Algorithm::Blake3, 2..10),
+        ] {
+            let mut bytes = Hasher::new(algorithm).save().as_bytes().to_vec();
+            bytes[count].fill(0xff);
+            if algorithm == Algorithm::Blake3 {
+                bytes.resize(2 + 8 + 64 * 32, 0);
+                bytes.push(0);
+            }
+            let restored = Hasher::restore(&HasherState::from_bytes(bytes));
+            let went_on = restored.map(|mut hasher| {
+                hasher.update(&content(200_000));
+                hasher.finish()
+            });
+            assert_eq!(went_on, Err(UnknownHasherState), "{algorithm}");
         }
     }
 

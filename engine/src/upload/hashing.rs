@@ -36,13 +36,17 @@ impl Hashing {
     /// Goes on from a checkpoint: `checks` are those of the whole blocks before `offset`.
     ///
     /// # Errors
-    /// [`UnknownHasherState`]: the content before `offset` has to be read again.
+    /// [`UnknownHasherState`]: the content before `offset` has to be read again. So it has when the
+    /// state is not of as many bytes.
     pub(super) fn restore(
         state: &HasherState,
         offset: u64,
         checks: BlockChecks,
         partial: u32,
     ) -> Result<Self, UnknownHasherState> {
+        if state.taken() != Some(offset) {
+            return Err(UnknownHasherState);
+        }
         Ok(Self {
             hasher: Hasher::restore(state)?,
             checks,
