@@ -36,6 +36,9 @@ pub mod disk;
 mod engine;
 mod error;
 pub mod fault;
+#[cfg(feature = "test-util")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gc;
 mod layout;
 mod meta;

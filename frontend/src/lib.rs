@@ -10,6 +10,9 @@ mod config;
 mod connection;
 mod context;
 mod error;
+#[cfg(any(test, feature = "test-util"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handlers;
 mod listener;
 mod log;

@@ -9,6 +9,6 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(mut hasher) = Hasher::restore(&HasherState::from_bytes(bytes.to_vec())) {
         hasher.update(bytes);
-        hasher.finish();
+        std::hint::black_box(hasher.finish());
     }
 });

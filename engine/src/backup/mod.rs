@@ -30,6 +30,8 @@
 mod content;
 mod create;
 mod directory;
+#[cfg(feature = "test-util")]
+pub(crate) mod fuzzing;
 mod records;
 mod restore;
 #[cfg(test)]

@@ -139,9 +139,13 @@ impl Manifest {
 fn write(kind: &str, fields: &[(&str, String)]) -> String {
     let line = |(name, value): &(&str, String)| format!("{name}: {value}\n");
     let lines: String = fields.iter().map(line).collect();
-    let text = format!("{kind} {FORMAT}\n{lines}");
-    let check = check(&text);
-    text + &line(&(CHECK, check))
+    with_check(&format!("{kind} {FORMAT}\n{lines}"))
+}
+
+/// Adds the last line.
+pub(super) fn with_check(text: &str) -> String {
+    let check = check(text);
+    format!("{text}{CHECK}: {check}\n")
 }
 
 /// The values of the lines, which must be those of `names` in their order.

@@ -22,7 +22,7 @@
 //! staging     the bytes that come before their records
 //! creating    how that file is made
 //! header      which of two commits the file begins with
-//! tables, keys, records, codec          the form on disk
+//! tables, keys, records, codec          the form on disk        fuzzing  any bytes as that
 //! ```
 //! Invariants: see `transaction` (rows), `commit` (durability), `database` (reopening).
 
@@ -36,6 +36,8 @@ mod creating;
 mod database;
 mod derive;
 mod derive_deleted;
+#[cfg(feature = "test-util")]
+pub(crate) mod fuzzing;
 mod garbage;
 mod header;
 mod heal;

@@ -20,6 +20,8 @@
 
 mod ending;
 mod expiry;
+#[cfg(feature = "test-util")]
+pub(crate) mod fuzzing;
 mod hashing;
 mod id;
 mod job;

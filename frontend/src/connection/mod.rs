@@ -12,6 +12,9 @@ mod end;
 mod http;
 mod sniff;
 
+#[cfg(any(test, feature = "test-util"))]
+pub use http::fuzz_head;
+
 use crate::activity::Activity;
 use crate::error::{ApiError, ErrorCode};
 use crate::log::RequestLine;

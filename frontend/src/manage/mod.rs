@@ -29,6 +29,9 @@ mod why;
 
 pub use check::Report as CheckAnswer;
 pub use problem::{Problem, ProblemCode};
+#[cfg(any(test, feature = "test-util"))]
+#[doc(hidden)]
+pub use query::fuzz as fuzz_parameters;
 pub use route::ManageRoute;
 pub use socket::{Manager, SocketError, connect};
 

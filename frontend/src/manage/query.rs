@@ -84,6 +84,17 @@ fn invalid(name: &str, why: &str) -> Problem {
     )
 }
 
+/// The parameters of any listing, which come as any text (see [`crate::fuzzing`]).
+#[cfg(any(test, feature = "test-util"))]
+pub fn fuzz(query: &str) {
+    let Ok(query) = Query::parse(Some(query)) else {
+        return;
+    };
+    if let Ok(page) = query.page::<u64>() {
+        assert!((1..=MOST).contains(&page.limit));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

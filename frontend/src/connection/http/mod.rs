@@ -14,6 +14,9 @@ mod gate;
 mod host;
 mod refusal;
 
+#[cfg(any(test, feature = "test-util"))]
+pub use refusal::fuzz as fuzz_head;
+
 use super::end;
 use crate::activity::{Activity, Expired, InFlight};
 use crate::body::{BodyError, Transport};

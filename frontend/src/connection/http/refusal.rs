@@ -143,6 +143,17 @@ fn is_target(word: &[u8]) -> bool {
     forms.iter().any(|form| word.starts_with(form))
 }
 
+/// What is told of any bytes in place of a head (see [`crate::fuzzing`]).
+#[cfg(any(test, feature = "test-util"))]
+pub fn fuzz(bytes: &[u8], limits: &Limits) {
+    let rest = Rest::new(bytes, limits);
+    let line = rest.line();
+    assert_eq!(line.method.is_some(), line.path.is_some());
+    for status in [None, Some(StatusCode::URI_TOO_LONG)] {
+        rest.too_large(status);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
