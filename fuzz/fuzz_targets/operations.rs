@@ -112,7 +112,7 @@ fn plan(input: &mut Input<'_>) -> Plan {
 
 fn operation(input: &mut Input<'_>, durability: Durability) -> Operation {
     let slot = |input: &mut Input<'_>| input.below(SLOTS);
-    match input.below(24) {
+    match input.below(25) {
         16 | 17 => Operation::Append {
             slot: slot(input),
             len: length(input),
@@ -127,6 +127,9 @@ fn operation(input: &mut Input<'_>, durability: Durability) -> Operation {
             seconds: [0, 30, 61, 100, 121, 151, 250, 600][input.below(8)],
         },
         22 => Operation::Close,
+        24 => Operation::Check {
+            repair: input.below(2) == 0,
+        },
         23 => together(input, durability),
         kind => of_the_metadata(input, kind),
     }
