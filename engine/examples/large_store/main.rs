@@ -5,10 +5,11 @@
 //!
 //! `BLOBS` is a million if not given, and a multiple of 10,000 above it. They lie in a hundredth as many
 //! repositories, with a manifest each and as many tags, a tenth of those in one repository. The stores
-//! stay in the folder (1.6 GB for a million) and are made when they are not whole; measuring
-//! leaves them as they were. Two cores and a machine that is quiet otherwise give numbers that mean
-//! something. All is measured with the system's page cache warm: the files of the metadata are read
-//! once before.
+//! stay in the folder; what is missing there is made first: all of a million takes four minutes of
+//! processor time, 26 GB of writes and in the end 1.6 GB. Measuring leaves them as they were; if it is
+//! interrupted, the next start puts back what was deleted. Numbers that mean something need two cores
+//! of a machine that is quiet otherwise. All is measured with the system's page cache warm: the files
+//! of the metadata are read once before.
 //!
 //! Prints what it does and measures line by line, at the end every bound and whether it holds; the
 //! status says whether all do. `deleting`, `opening`, `pages` and `reads` say how each is measured.

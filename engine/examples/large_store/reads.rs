@@ -6,7 +6,7 @@
 //! the machine does meets both.
 
 use crate::load::{Done, Load};
-use crate::store::{LEASE, Store, TAGGED, name, push};
+use crate::store::{LEASE, Store, TAGGED, name, push, tag};
 use crate::{Bound, Failure, percentile, say, scattered};
 use floundr_engine::Engine;
 use floundr_engine::name::Reference;
@@ -116,9 +116,9 @@ impl Reader<'_> {
             let repository = name(at % self.store.repositories())?;
             let repository = self.engine.repository(&repository);
             let number = at / self.store.repositories() % TAGGED;
-            let tag = Reference::Tag(format!("t{number}").parse()?);
+            let reference = Reference::Tag(tag(number).parse()?);
             let began = Instant::now();
-            repository.manifest(&tag).await?;
+            repository.manifest(&reference).await?;
             times.push(began.elapsed());
         }
         Ok(times)

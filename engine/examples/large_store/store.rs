@@ -4,8 +4,8 @@ use crate::{Failure, say};
 use bytes::Bytes;
 use floundr_engine::descriptor::Links;
 use floundr_engine::digest::{Algorithm, Digest};
-use floundr_engine::name::RepositoryName;
-use floundr_engine::repository::PutManifest;
+use floundr_engine::name::{Reference, RepositoryName};
+use floundr_engine::repository::{ManifestError, PutManifest};
 use floundr_engine::{Collection, Durability, Engine, Options, Repository, Statistics};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -52,16 +52,13 @@ impl Store {
         options.durability = Durability::Relaxed;
         options.metadata_cache = CACHE;
         let engine = Engine::open(options).await?;
-        let mut statistics = engine.statistics().await?;
-        if !store.is_whole(&statistics) {
-            let began = Instant::now();
-            store.fill(&engine).await?;
-            statistics = engine.statistics().await?;
-            say(&format!(
-                "made the {what} store in {:.1} s",
-                began.elapsed().as_secs_f64()
-            ))?;
-        }
+        let began = Instant::now();
+        let made = store.complete(&engine).await?;
+        let statistics = engine.statistics().await?;
+        say(&format!(
+            "looked through the {what} store and made {made} manifests in {:.1} s",
+            began.elapsed().as_secs_f64()
+        ))?;
         engine.close().await?;
         if !store.is_whole(&statistics) {
             return Err(format!("the {what} store is not whole: {statistics:?}").into());
@@ -107,33 +104,55 @@ impl Store {
             && statistics.repositories >= self.repositories() as u64
     }
 
-    /// Puts everything into it. What is there already stays.
-    async fn fill(&self, engine: &Engine) -> Result<(), Failure> {
-        let mut running = JoinSet::new();
+    /// Puts into it what is not there; answers how many manifests that were.
+    async fn complete(&self, engine: &Engine) -> Result<usize, Failure> {
+        let (mut running, mut made) = (JoinSet::new(), 0);
         for index in 0..self.repositories() {
             if running.len() == AT_ONCE {
-                running.join_next().await.ok_or("nothing runs")???;
+                made += running.join_next().await.ok_or("nothing runs")???;
             }
             let repository = engine.repository(&name(index)?);
-            running.spawn(fill_one(repository, index));
+            running.spawn(complete_one(repository, index));
         }
         while let Some(ended) = running.join_next().await {
-            ended??;
+            made += ended??;
         }
         let many = engine.repository(&MANY.parse()?);
         let tags: Vec<_> = (0..self.tags_of_many()).map(tag_of_many).collect();
         for tags in tags.chunks(TAGS) {
-            put(&many, "many tags", None, tags).await?;
+            let last = tags.last().ok_or("no tags")?;
+            // All of a request are set or none.
+            if !is_there(&many, Reference::Tag(last.parse()?)).await? {
+                put(&many, "many tags", None, tags).await?;
+            }
         }
-        Ok(())
+        Ok(made)
     }
 }
 
-async fn fill_one(repository: Repository, index: usize) -> Result<(), Failure> {
+async fn complete_one(repository: Repository, index: usize) -> Result<usize, Failure> {
+    let mut made = 0;
     for number in 0..EACH {
-        push_one(&repository, index, number).await?;
+        // A manifest comes with its tag, and keeps its blob.
+        let reference = if number < TAGGED {
+            Reference::Tag(tag(number).parse()?)
+        } else {
+            Reference::Digest(manifest_of(index, number))
+        };
+        if !is_there(&repository, reference).await? {
+            push_one(&repository, index, number).await?;
+            made += 1;
+        }
     }
-    Ok(())
+    Ok(made)
+}
+
+async fn is_there(repository: &Repository, reference: Reference) -> Result<bool, Failure> {
+    match repository.stat_manifest(&reference).await {
+        Ok(_) => Ok(true),
+        Err(ManifestError::Unknown { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Pushes a blob of a repository of the store, with its manifest and tag.
@@ -142,11 +161,7 @@ pub(crate) async fn push_one(
     index: usize,
     number: usize,
 ) -> Result<(), Failure> {
-    let tags: &[String] = if number < TAGGED {
-        &[format!("t{number}")]
-    } else {
-        &[]
-    };
+    let tags: &[String] = if number < TAGGED { &[tag(number)] } else { &[] };
     push(repository, &seed(index, number), tags).await?;
     Ok(())
 }
@@ -200,6 +215,11 @@ fn seed(index: usize, number: usize) -> String {
 /// The name of a repository of a store.
 pub(crate) fn name(index: usize) -> Result<RepositoryName, Failure> {
     Ok(format!("team-{}/project-{index}", index % 100).parse()?)
+}
+
+/// A tag of any other repository than [`MANY`].
+pub(crate) fn tag(number: usize) -> String {
+    format!("t{number}")
 }
 
 /// A tag of [`MANY`]; their order is that of the numbers.
