@@ -44,6 +44,9 @@ enum Names {
 /// A tag, and its row in `Tags` if that still names the manifest at hand.
 type LinkedTag = (Tag, Option<TagRecord>);
 
+/// Names that are settled when a drain begins.
+const AT_ONCE: usize = 8;
+
 /// How far a drain is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mark {
@@ -117,15 +120,20 @@ impl Request for DrainRows {
     }
 }
 
-/// Drops the names of a manifest's tags, as far as one step goes; the rest follows in the background.
-pub(super) fn drop_names(
-    transaction: &mut Transaction<'_>,
-    repository: u64,
-    link: u64,
-) -> Result<(), StorageError> {
-    let dropped = settle_names(transaction, (repository, link), &Mark::START, Names::Go)?;
-    if dropped.next.is_some() || !dropped.damaged.is_empty() {
-        transaction.enqueue(Table::Drains, &Drain::Tags { repository, link })?;
+/// Begins a drain. The few names that a manifest's tags usually have are settled at once: a drain that
+/// waits in the queue costs a commit of its own. It is queued only if there are more, or one that cannot
+/// be read.
+pub(super) fn begin(transaction: &mut Transaction<'_>, drain: &Drain) -> Result<(), StorageError> {
+    let (of, names) = match *drain {
+        Drain::Tags { repository, link } => ((repository, link), Names::Go),
+        Drain::HideTags {
+            repository, link, ..
+        } => ((repository, link), Names::Stay),
+        Drain::Repository(_) => return transaction.enqueue(Table::Drains, drain),
+    };
+    let begun = settle_names(transaction, of, (&Mark::START, AT_ONCE), names)?;
+    if begun.next.is_some() || !begun.damaged.is_empty() {
+        transaction.enqueue(Table::Drains, drain)?;
     }
     Ok(())
 }
@@ -137,7 +145,7 @@ fn drain_names(
     of: (u64, u64),
     names: Names,
 ) -> Result<Drained, StorageError> {
-    let drained = settle_names(transaction, of, &step.from, names)?;
+    let drained = settle_names(transaction, of, (&step.from, BATCH), names)?;
     let is_over = drained.next.is_none()
         && match names {
             // What could not be read is invisible all the same, and goes when the trash does.
@@ -154,11 +162,11 @@ fn drain_names(
 fn settle_names(
     transaction: &mut Transaction<'_>,
     (repository, link): (u64, u64),
-    from: &Mark,
+    from: (&Mark, usize),
     names: Names,
 ) -> Result<Drained, StorageError> {
     let prefix = keys::tags_of_link(repository, link);
-    let rest = rest(transaction, Table::LinkTags, &prefix, (from, BATCH))?;
+    let rest = rest(transaction, Table::LinkTags, &prefix, from)?;
     let mut drained = Drained::nothing();
     drained.damaged = rest.damaged;
     for key in &rest.keys {

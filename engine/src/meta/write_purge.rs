@@ -13,6 +13,7 @@ use super::tables::Table;
 use super::transaction::Transaction;
 use super::trash::{DeletedRecord, Drain, TrashItem};
 use super::write_collect::BATCH;
+use super::write_drain;
 use super::write_manifests::remove_manifest;
 use crate::clock::EngineTime;
 use crate::descriptor::Links;
@@ -93,7 +94,7 @@ impl Request for PurgeTrash {
                 }
                 Ok(Final::Repository { key, id }) => {
                     transaction.remove(Table::DeletedRepositories, &key)?;
-                    transaction.enqueue(Table::Drains, &Drain::Repository(id))?;
+                    write_drain::begin(transaction, &Drain::Repository(id))?;
                 }
                 Ok(Final::History(key)) => transaction.remove(Table::TagHistory, &key)?,
                 Ok(Final::Nothing) => {}
@@ -159,7 +160,7 @@ fn checked(rows: &impl Rows, due: DueItem) -> Result<Final, StorageError> {
     }
 }
 
-/// Drops a deleted manifest with its edges; its tags' names follow in the background.
+/// Drops a deleted manifest with its edges and its tags' names.
 fn purge_manifest(
     transaction: &mut Transaction<'_>,
     manifest: &FinalManifest,
@@ -172,7 +173,7 @@ fn purge_manifest(
     } = *manifest;
     transaction.remove(Table::Trash, &keys::in_repository(repository, &digest))?;
     remove_manifest(transaction, repository, &digest)?;
-    transaction.enqueue(Table::Drains, &Drain::Tags { repository, link })
+    write_drain::begin(transaction, &Drain::Tags { repository, link })
 }
 
 /// The items of the trash that are due at `until`, from behind the key `after`; at most `limit`.

@@ -1,9 +1,9 @@
 //! Deleting so that it can be undone, undoing it, and making it final.
 //!
 //! A deletion moves one row: the manifest's record into `Trash`, or the repository's name into
-//! `DeletedRepositories`. Tags follow in the background, in bounded steps ([`Drain::HideTags`]):
-//! they are invisible at once, since a tag is visible only with its manifest's link. Restoring moves
-//! the row back. `write_purge` makes a deletion final.
+//! `DeletedRepositories`. Tags, but for a few, follow in the background, in bounded steps
+//! ([`Drain::HideTags`]): they are invisible at once, since a tag is visible only with its manifest's
+//! link. Restoring moves the row back. `write_purge` makes a deletion final.
 //!
 //! Restoring takes back only tags that name nothing meanwhile: what was pushed after the deletion
 //! is never overwritten by undoing it.
@@ -18,7 +18,7 @@ use super::rows::Rows;
 use super::tables::Table;
 use super::transaction::Transaction;
 use super::trash::{DeletedRecord, Drain, TrashItem, TrashRecord};
-use super::write_drain::drop_names;
+use super::write_drain;
 use super::write_manifests::remove_manifest;
 use super::write_tags::{Target, check_tag, set_tag};
 use crate::descriptor::Links;
@@ -144,7 +144,7 @@ impl Request for RestoreRepository {
                 live: false,
             };
             transaction.put(Table::Repositories, &prefix, &record)?;
-            transaction.enqueue(Table::Drains, &Drain::Repository(successor.id))?;
+            write_drain::begin(transaction, &Drain::Repository(successor.id))?;
         }
         transaction.remove(
             Table::DeletedRepositories,
@@ -175,7 +175,7 @@ pub(super) fn delete_manifest(
     if transaction.now.undo.period.is_zero() {
         garbage::check_remove_manifest(transaction, repository, digest)?;
         remove_manifest(transaction, repository, digest)?;
-        return transaction.enqueue(Table::Drains, &Drain::Tags { repository, link });
+        return write_drain::begin(transaction, &Drain::Tags { repository, link });
     }
     let key = keys::in_repository(repository, digest);
     let links: Links = transaction.needed(Table::ManifestLinks, &key, "a manifest")?;
@@ -190,7 +190,7 @@ pub(super) fn delete_manifest(
         digest,
         link,
     };
-    transaction.enqueue(Table::Drains, &hide)
+    write_drain::begin(transaction, &hide)
 }
 
 /// Takes a repository out of sight. It can be restored for the undo period.
@@ -207,7 +207,7 @@ pub(super) fn delete_repository(
     };
     transaction.put(Table::Repositories, &keys::number(id), &unbound)?;
     if transaction.now.undo.period.is_zero() {
-        return transaction.enqueue(Table::Drains, &Drain::Repository(id));
+        return write_drain::begin(transaction, &Drain::Repository(id));
     }
     let key = keys::deleted_repository(&name, id);
     let deletion = transaction.enqueue_trash(&TrashItem::Repository { name, id })?;
@@ -265,7 +265,7 @@ fn revive(
     renewed.manifest.link = transaction.next();
     put_back(transaction, repository, digest, &renewed, &links)?;
     let link = trash.manifest.link;
-    transaction.enqueue(Table::Drains, &Drain::Tags { repository, link })?;
+    write_drain::begin(transaction, &Drain::Tags { repository, link })?;
     Ok(renewed.manifest)
 }
 
@@ -292,5 +292,6 @@ pub(super) fn supersede(
         return Ok(());
     };
     transaction.dequeue_trash(&trash.deletion)?;
-    drop_names(transaction, repository, trash.manifest.link)
+    let link = trash.manifest.link;
+    write_drain::begin(transaction, &Drain::Tags { repository, link })
 }

@@ -18,7 +18,12 @@ const GONE: &str = "gone";
 /// The manifests that are deleted: repository, content, tags.
 const DELETED: [(&str, &[u8], &[&str]); 2] = [
     ("first", b"hidden", &["old", "older"]),
-    ("first", b"deleted last", &["last"]),
+    // More names than are hidden at once.
+    (
+        "first",
+        b"deleted last",
+        &["l0", "l1", "l2", "l3", "l4", "l5", "l6", "l7", "last"],
+    ),
 ];
 
 /// A blob that only what was deleted links, and one that other repositories hold too.
@@ -63,7 +68,7 @@ pub(super) async fn push(engine: &Engine) {
     put_one(&repository(engine, GONE), b"in it", &["tag"]).await;
 }
 
-/// Deletes it again; the tags of all manifests but the last are hidden.
+/// Deletes it again; the tags of all manifests are hidden, but for one of the last.
 pub(super) async fn delete(engine: &Engine) {
     for (name, text, _) in DELETED {
         engine.collect().await.unwrap();

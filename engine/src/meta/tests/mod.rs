@@ -475,3 +475,25 @@ async fn every_step_of_a_drain_leaves_the_rows_in_step() {
     assert!(steps > 3, "{steps}");
     assert!(store.meta.drains(None).unwrap().items.is_empty());
 }
+
+/// Each drain is a commit of its own: a thousand deleted manifests must not cost a thousand.
+#[tokio::test]
+async fn no_drain_waits_for_the_tags_of_a_deleted_manifest_that_has_few() {
+    let store = Store::new();
+    let few = store.put("a", &["t", "u"], Links::default()).await;
+    let tags: Vec<String> = (0..20).map(|number| format!("v{number}")).collect();
+    let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+    let many = store.put("b", &tags, Links::default()).await;
+    for (repository, digest, drains) in [("a", few, 0), ("b", many, 1)] {
+        let repository = name(repository);
+        store
+            .meta
+            .delete_manifest(&repository, &digest)
+            .await
+            .unwrap();
+        assert_eq!(store.meta.drains(None).unwrap().items.len(), drains);
+        store.meta.drain_rows().await.unwrap();
+        assert!(store.meta.drains(None).unwrap().items.is_empty());
+        store.finish();
+    }
+}
