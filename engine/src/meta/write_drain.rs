@@ -1,6 +1,9 @@
 //! The draining of rows that are invisible already: tags of deleted manifests, and everything of
 //! repositories that cannot be restored any more.
 //!
+//! The few names that a manifest's tags usually have are settled in the transaction that deletes or
+//! purges it (`begin`), and make no drain.
+//!
 //! A drain goes through its rows in bounded steps, from a [`Mark`] to the next; after each the
 //! invariants of `transaction` hold. A damaged row is left and the step goes on behind it; the drain's
 //! own row then stays too, so that a later run finds out whether the row was repaired. What such a
