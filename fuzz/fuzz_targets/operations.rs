@@ -20,9 +20,9 @@ mod crash {
 }
 
 use crash::check::check;
-use crash::plan::{Operation, Plan, SLOTS};
+use crash::plan::{Operation, Plan, SLOTS, first_of_a_commit, in_one_commit};
 use crash::record::Recording;
-use crash::things::{REPOSITORIES, SHAPES, SIZES, SMALL_LIMIT, TAGS};
+use crash::things::{REPOSITORIES, SHAPES, SIZES, TAGS, USUAL_TAGS};
 use crash::world::UNDO;
 use floundr_engine::Durability;
 use floundr_engine::disk::{Crash, Dice};
@@ -179,7 +179,7 @@ fn of_the_metadata(input: &mut Input<'_>, kind: usize) -> Operation {
         },
         12 => Operation::DeleteTag {
             repository,
-            tag: input.below(TAGS.len()),
+            tag: input.below(USUAL_TAGS),
         },
         13 => Operation::Create { repository },
         14 => Operation::DeleteRepository { repository },
@@ -189,39 +189,30 @@ fn of_the_metadata(input: &mut Input<'_>, kind: usize) -> Operation {
 
 fn put(input: &mut Input<'_>, repository: usize) -> Operation {
     let choice = input.below(256);
+    let way = input.below(4);
+    let tags = match way / 2 {
+        0 => (0..USUAL_TAGS)
+            .filter(|tag| choice >> (4 + tag) & 1 == 1)
+            .collect(),
+        _ => (0..TAGS.len()).collect(),
+    };
     Operation::Put {
         repository,
         manifest: choice % SHAPES.len(),
-        tags: (0..TAGS.len())
-            .filter(|tag| choice >> (4 + tag) & 1 == 1)
-            .collect(),
-        strict: input.below(2) == 1,
+        tags,
+        strict: way % 2 == 1,
     }
 }
 
-/// Several for one commit, as `plan` makes them: the first changes the disk, small blobs come last.
+/// Several for one commit.
 fn together(input: &mut Input<'_>, durability: Durability) -> Operation {
-    let repository = input.below(REPOSITORIES.len());
-    let first = match durability {
-        Durability::Durable => Operation::Create { repository },
-        Durability::Relaxed => Operation::Push {
-            repository,
-            blob: 1 + input.below(2),
-        },
-    };
-    let (mut pushes, mut others) = (Vec::new(), vec![first]);
-    for _ in 0..2 + input.below(2) {
+    let first = first_of_a_commit(durability, &mut |end| input.below(end));
+    let count = 2 + input.below(2);
+    let others = (0..count).map(|_| {
         let kind = input.below(16);
-        match of_the_metadata(input, kind) {
-            Operation::Push { blob, .. } if SIZES[blob] as u64 > SMALL_LIMIT => {}
-            push @ Operation::Push { .. } => pushes.push(push),
-            // It is no single transaction.
-            Operation::Head { .. } => {}
-            other => others.push(other),
-        }
-    }
-    others.append(&mut pushes);
-    Operation::Together(others)
+        of_the_metadata(input, kind)
+    });
+    in_one_commit(first, others)
 }
 
 // === impl Input ===

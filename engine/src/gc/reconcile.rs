@@ -91,8 +91,10 @@ impl Collector {
                 nobodys.push(number);
             }
         }
-        // The record of one may have gone just now.
-        self.meta.make_durable().await?;
+        if !nobodys.is_empty() {
+            // The record of one may have gone just now.
+            self.meta.make_durable().await?;
+        }
         for number in nobodys {
             let Some(_free) = self.holds.try_free() else {
                 return Ok(None);

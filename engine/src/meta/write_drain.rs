@@ -161,7 +161,8 @@ fn drain_names(
     Ok(drained)
 }
 
-/// Hides some tags of a manifest that is out of sight.
+/// Hides the tags that still name a manifest that is out of sight, from a mark on and at most so many;
+/// if it is gone for good, their names go too.
 fn settle_names(
     transaction: &mut Transaction<'_>,
     (repository, link): (u64, u64),

@@ -86,19 +86,24 @@ fn sha256(content: &[u8]) -> Digest {
     Digest::of(Algorithm::Sha256, content)
 }
 
+/// A manifest with `links`, under `tags`; for the tests of the parts, too.
+pub(crate) fn put_of(content: impl Into<Bytes>, links: Links, tags: &[&str]) -> PutManifest {
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    PutManifest {
+        tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
+        ..PutManifest::new(content, media_type.parse().unwrap(), links)
+    }
+}
+
 /// A manifest that links `layers`, under a tag.
 fn manifest(tag: &str, layers: &[Digest]) -> PutManifest {
+    let links = Links {
+        layers: layers.to_vec(),
+        ..Links::default()
+    };
     PutManifest {
-        tags: vec![tag.parse().unwrap()],
         missing_children: Missing::Refuse,
-        ..PutManifest::new(
-            format!("{tag} {layers:?}"),
-            "application/x".parse().unwrap(),
-            Links {
-                layers: layers.to_vec(),
-                ..Links::default()
-            },
-        )
+        ..put_of(format!("{tag} {layers:?}"), links, &[tag])
     }
 }
 

@@ -150,8 +150,8 @@ impl Uploads {
             self.shared.records.keep_time().await?;
             pass.is_time_kept = true;
         }
-        // Nor may it bring back an upload that had ended, or the blob whose file this was: that blob may
-        // be gone but for a copy that holds its bytes.
+        // Nor may it bring back an upload that had ended, or a blob whose record went and whose file
+        // this is.
         self.shared.records.make_durable().await?;
         let shared = Arc::clone(&self.shared);
         blocking(move || {

@@ -16,7 +16,8 @@ use crate::disk::{Disk, MemoryDisk};
 use crate::engine::Engine;
 use crate::name::{Reference, RepositoryName};
 use crate::options::{Collection, Options};
-use crate::repository::{BlobError, PutManifest, Repository};
+use crate::repository::{BlobError, Repository};
+use crate::tests::put_of;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use proptest::test_runner::Config as ProptestConfig;
@@ -117,19 +118,6 @@ async fn push_all(engine: &Engine) {
 async fn put_manifest(repository: &Repository, content: Bytes, links: Links, tags: &[&str]) {
     let put = put_of(content, links, tags);
     repository.put_manifest(put).await.unwrap();
-}
-
-fn put_of(content: Bytes, links: Links, tags: &[&str]) -> PutManifest {
-    PutManifest {
-        tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
-        ..PutManifest::new(
-            content,
-            "application/vnd.oci.image.manifest.v1+json"
-                .parse()
-                .unwrap(),
-            links,
-        )
-    }
 }
 
 /// Reads everything. Answers what is absent or cannot be read; panics on what is wrong.

@@ -8,7 +8,7 @@ use crate::clock::{Clock, Hands};
 use crate::descriptor::Links;
 use crate::digest::{Algorithm, Digest};
 use crate::disk::{Disk, MemoryDisk};
-use crate::repository::PutManifest;
+use crate::tests::put_of;
 use crate::{Engine, Options};
 use bytes::Bytes;
 use std::path::Path;
@@ -71,14 +71,7 @@ impl World {
     }
 
     async fn put(&self, repository: &str, links: Links) -> Digest {
-        let put = PutManifest {
-            tags: vec!["t".parse().unwrap()],
-            ..PutManifest::new(
-                format!("{links:?}"),
-                "application/x".parse().unwrap(),
-                links,
-            )
-        };
+        let put = put_of(format!("{links:?}"), links, &["t"]);
         let repository = self.engine.repository(&repository.parse().unwrap());
         repository.put_manifest(put).await.unwrap().digest
     }

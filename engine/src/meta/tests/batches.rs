@@ -96,7 +96,7 @@ fn a_batch_of_many_rows_is_divided_and_all_of_it_is_answered() {
             digest,
             put: PutManifest {
                 missing_blobs: Missing::Accept,
-                ..put_of(index.to_string(), &[], layers(&all))
+                ..put_of(index.to_string(), layers(&all), &[])
             },
         });
         deletions.push(DeleteManifest {

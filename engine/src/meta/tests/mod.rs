@@ -4,6 +4,7 @@
 mod batches;
 mod copy;
 mod damage;
+mod drains;
 mod listings;
 mod policies;
 mod strays;
@@ -18,6 +19,7 @@ use crate::layout::Layout;
 use crate::name::{Reference, RepositoryName};
 use crate::options::Options;
 use crate::repository::{BlobError, ManifestError, Missing, PutManifest, TagCondition};
+use crate::tests::put_of;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +78,7 @@ impl Store {
     async fn put(&self, repository: &str, tags: &[&str], links: Links) -> Digest {
         let content = format!("{links:?}");
         let digest = Digest::of(Algorithm::Sha256, content.as_bytes());
-        let put = put_of(content, tags, links);
+        let put = put_of(content, links, tags);
         self.meta
             .put_manifest(&name(repository), digest, put)
             .await
@@ -120,19 +122,6 @@ fn open(folder: &TempDir, hands: &Arc<Hands>) -> Metadata {
 
 fn name(text: &str) -> RepositoryName {
     text.parse().unwrap()
-}
-
-fn put_of(content: String, tags: &[&str], links: Links) -> PutManifest {
-    PutManifest {
-        tags: tags.iter().map(|tag| tag.parse().unwrap()).collect(),
-        ..PutManifest::new(
-            content,
-            "application/vnd.oci.image.manifest.v1+json"
-                .parse()
-                .unwrap(),
-            links,
-        )
-    }
 }
 
 fn layers(layers: &[Digest]) -> Links {
@@ -242,7 +231,7 @@ async fn a_manifest_is_refused_with_every_blob_it_lacks() {
     let elsewhere = store.push("b", b"elsewhere").await;
     let never = Digest::of(Algorithm::Sha512, b"never");
     let links = layers(&[here, elsewhere, never, never]);
-    let put = put_of("m".to_owned(), &["t"], links.clone());
+    let put = put_of("m", links.clone(), &["t"]);
     let digest = Digest::of(Algorithm::Sha256, b"m");
     match store
         .meta
@@ -308,7 +297,7 @@ async fn tag_conditions_are_checked_with_the_change() {
     let first = store.put("a", &["t"], Links::default()).await;
     let put = |condition| PutManifest {
         condition,
-        ..put_of("m".to_owned(), &["t"], Links::default())
+        ..put_of("m", Links::default(), &["t"])
     };
     let digest = Digest::of(Algorithm::Sha256, b"m");
     for condition in [
@@ -426,7 +415,7 @@ async fn the_media_type_belongs_to_the_repository() {
     let digest = store.put("a", &["t"], layers(&[blob])).await;
     let content = format!("{:?}", layers(&[blob]));
     let other: MediaType = "application/x".parse().unwrap();
-    let put = put_of(content, &[], Links::default());
+    let put = put_of(content, Links::default(), &[]);
     let put = PutManifest {
         media_type: other.clone(),
         ..put
@@ -457,43 +446,4 @@ async fn the_media_type_belongs_to_the_repository() {
     store.pass(GRACE);
     assert_eq!(store.meta.collect_due().await.unwrap().unlinked, 1);
     store.finish();
-}
-
-#[tokio::test]
-async fn every_step_of_a_drain_leaves_the_rows_in_step() {
-    let store = Store::new();
-    let blob = store.push("a", b"layer").await;
-    store.put("a", &["t", "u"], layers(&[blob])).await;
-    store.meta.delete_repository(&name("a")).await.unwrap();
-    let drain = store.meta.drains(None).unwrap().items.remove(0);
-    let (mut steps, mut mark) = (0, Some(Mark::START));
-    while let Some(from) = mark {
-        mark = store.meta.drain(drain.clone(), from).await.unwrap().next;
-        steps += 1;
-        store.finish();
-    }
-    assert!(steps > 3, "{steps}");
-    assert!(store.meta.drains(None).unwrap().items.is_empty());
-}
-
-/// Each drain is a commit of its own: a thousand deleted manifests must not cost a thousand.
-#[tokio::test]
-async fn no_drain_waits_for_the_tags_of_a_deleted_manifest_that_has_few() {
-    let store = Store::new();
-    let few = store.put("a", &["t", "u"], Links::default()).await;
-    let tags: Vec<String> = (0..20).map(|number| format!("v{number}")).collect();
-    let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
-    let many = store.put("b", &tags, Links::default()).await;
-    for (repository, digest, drains) in [("a", few, 0), ("b", many, 1)] {
-        let repository = name(repository);
-        store
-            .meta
-            .delete_manifest(&repository, &digest)
-            .await
-            .unwrap();
-        assert_eq!(store.meta.drains(None).unwrap().items.len(), drains);
-        store.meta.drain_rows().await.unwrap();
-        assert!(store.meta.drains(None).unwrap().items.is_empty());
-        store.finish();
-    }
 }

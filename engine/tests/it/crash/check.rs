@@ -64,7 +64,8 @@ pub(crate) async fn check(
     Ok(Checked { again })
 }
 
-/// Opens the store, repairs it if asked, and lets the collector run once. Answers the worlds that fit what is seen.
+/// Opens the store, repairs it if asked, and lets the collector run once. Answers the worlds that fit
+/// what is seen.
 async fn recover<'r>(
     disk: SimulatedDisk,
     recording: &'r Recording,
@@ -266,7 +267,13 @@ impl Recovered<'_> {
         if !violations.is_empty() {
             return Err(format!("the last audit: {}", violations.join("; ")));
         }
+        let visible = 1 + seen.tag_count();
+        let counted = self.store.engine.statistics().await.map_err(failed)?.tags;
+        if counted != visible {
+            return Err(format!("of {counted} tags {visible} can be seen"));
+        }
         self.files(1).await?;
+        check_whole(&self.store.engine, false).await?;
         self.store.engine.close().await.map_err(failed)
     }
 

@@ -3,7 +3,7 @@
 
 use super::campaign::{collect_everywhere, crash_everywhere};
 use super::plan::{Operation, Plan};
-use super::things::Blob;
+use super::things::{Blob, TAGS};
 use floundr_engine::Durability;
 use floundr_engine::disk::{Disk as _, SimulatedDisk};
 use std::path::Path;
@@ -110,6 +110,22 @@ fn a_segment_in_which_nothing_lies_does_not_come_back_when_nothing_waits_for_its
             pass(0),
         ],
     );
+}
+
+/// More tags than are settled with their manifest: the rest waits in a drain.
+#[test]
+fn the_tags_of_a_deleted_manifest_go_however_many_they_are() {
+    let put = Operation::Put {
+        repository: 0,
+        manifest: 0,
+        tags: (0..TAGS.len()).collect(),
+        strict: false,
+    };
+    let delete = Operation::DeleteManifest {
+        repository: 0,
+        manifest: 0,
+    };
+    expect(2, vec![Operation::Open, put, delete, pass(0)]);
 }
 
 /// Whoever removes bytes because no record has them: the deletion of the record is durable before.

@@ -12,7 +12,8 @@
 //! What has to hold after each crash, whatever of the unsynced changes it took:
 //! 1. Every effect that was answered is there, with its bytes; one that was not is there as a whole
 //!    or not at all. Relaxed durability: a beginning of the history, as a whole.
-//! 2. The audit finds nothing: counts are edges, reverse rows fit.
+//! 2. The audit finds nothing: counts are edges, reverse rows fit. Nor does the check, once the
+//!    collector ran, and at the end; a repair before that finds no more than files that nothing names.
 //! 3. An upload is at the offset it was answered; after a power cut at an earlier one, not before
 //!    its last synced checkpoint. It goes on from there, and comes to the right digest.
 //! 4. After the first collection no file is without a record, and no record without a file.

@@ -1,6 +1,6 @@
 //! [`Plan`]: a sequence of operations that follows from a seed.
 
-use super::things::{REPOSITORIES, SHAPES, SIZES, SMALL_LIMIT, TAGS};
+use super::things::{REPOSITORIES, SHAPES, SIZES, SMALL_LIMIT, TAGS, USUAL_TAGS};
 use super::world::{UNDO, World};
 use floundr_engine::Durability;
 use floundr_engine::disk::Dice;
@@ -228,6 +228,16 @@ fn length(dice: &mut Dice) -> usize {
     }
 }
 
+/// Some of the usual tags of a manifest, or nearly all there are.
+fn tags(dice: &mut Dice) -> Vec<usize> {
+    let (end, percent) = if dice.chance(20) {
+        (TAGS.len(), 95)
+    } else {
+        (USUAL_TAGS, 35)
+    };
+    (0..end).filter(|_| dice.chance(percent)).collect()
+}
+
 /// One that is a single transaction, but for large blobs.
 fn of_the_metadata(dice: &mut Dice, world: &World) -> Operation {
     let repository = dice.below(REPOSITORIES.len());
@@ -249,7 +259,7 @@ fn of_the_metadata(dice: &mut Dice, world: &World) -> Operation {
         29..44 => Operation::Put {
             repository,
             manifest: dice.below(SHAPES.len()),
-            tags: (0..TAGS.len()).filter(|_| dice.chance(35)).collect(),
+            tags: tags(dice),
             strict: dice.chance(40),
         },
         44..49 => Operation::DeleteManifest {
@@ -258,7 +268,7 @@ fn of_the_metadata(dice: &mut Dice, world: &World) -> Operation {
         },
         49..51 => Operation::DeleteTag {
             repository,
-            tag: dice.below(TAGS.len()),
+            tag: dice.below(USUAL_TAGS),
         },
         51..52 => Operation::Create { repository },
         52..54 => Operation::DeleteRepository { repository },
@@ -270,25 +280,44 @@ fn of_the_metadata(dice: &mut Dice, world: &World) -> Operation {
     }
 }
 
-/// Several for one commit. Small blobs come last, as they reach the writer last.
+/// Several for one commit.
 fn together(dice: &mut Dice, world: &World, durability: Durability) -> Operation {
-    let repository = dice.below(REPOSITORIES.len());
-    let first = match durability {
+    let first = first_of_a_commit(durability, &mut |end| dice.below(end));
+    let count = 2 + dice.below(2);
+    in_one_commit(first, (0..count).map(|_| of_the_metadata(dice, world)))
+}
+
+/// One that changes the disk when it is alone; `below` chooses.
+pub(crate) fn first_of_a_commit(
+    durability: Durability,
+    below: &mut impl FnMut(usize) -> usize,
+) -> Operation {
+    let repository = below(REPOSITORIES.len());
+    match durability {
         Durability::Durable => Operation::Create { repository },
         // A relaxed commit alone changes nothing on the disk; content for a segment does.
         Durability::Relaxed => Operation::Push {
             repository,
-            blob: 1 + dice.below(2),
+            blob: 1 + below(2),
         },
-    };
-    let (mut pushes, mut others) = (Vec::new(), vec![first]);
-    for _ in 0..2 + dice.below(2) {
-        match of_the_metadata(dice, world) {
+    }
+}
+
+/// The first, and those of the others that are single transactions. Small blobs come last, as they
+/// reach the writer last.
+pub(crate) fn in_one_commit(
+    first: Operation,
+    others: impl Iterator<Item = Operation>,
+) -> Operation {
+    let (mut pushes, mut all) = (Vec::new(), vec![first]);
+    for other in others {
+        match other {
             Operation::Push { blob, .. } if SIZES[blob] as u64 > SMALL_LIMIT => {}
             push @ Operation::Push { .. } => pushes.push(push),
-            other => others.push(other),
+            Operation::Head { .. } => {}
+            other => all.push(other),
         }
     }
-    others.append(&mut pushes);
-    Operation::Together(others)
+    all.append(&mut pushes);
+    Operation::Together(all)
 }

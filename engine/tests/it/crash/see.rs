@@ -73,6 +73,15 @@ impl Seen {
         ))
     }
 
+    /// How many tags there are.
+    pub(crate) fn tag_count(&self) -> u64 {
+        let tags = self
+            .facts
+            .iter()
+            .filter(|fact| matches!(fact, Fact::Tag(..)));
+        tags.count() as u64
+    }
+
     async fn repositories(&mut self, engine: &Engine) -> Result<(), Fault> {
         let listed = engine.repositories(everything()).await.map_err(failed)?;
         let listed = listed.items.iter();

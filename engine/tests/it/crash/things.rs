@@ -8,7 +8,12 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 pub(crate) const REPOSITORIES: [&str; 3] = ["a", "a/b", "c"];
-pub(crate) const TAGS: [&str; 3] = ["latest", "v1", "v1.0"];
+/// More than are settled at once when their manifest goes.
+pub(crate) const TAGS: [&str; 10] = [
+    "latest", "v1", "v1.0", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v1.7",
+];
+/// Those that most manifests have some of.
+pub(crate) const USUAL_TAGS: usize = 3;
 /// Lengths of blobs: nothing, both sides of the small limit, more than a page, several writes.
 pub(crate) const SIZES: [usize; 7] = [0, 5, 64, 65, 1_000, 5_000, 300_000];
 pub(crate) const SMALL_LIMIT: u64 = 64;
