@@ -143,6 +143,9 @@ check() {
     exit 1
 }
 
+# figure TEXT: what a check measured, below its line.
+figure() { printf '     %s: %s\n' "$CI_NAME" "$*"; }
+
 # equal WHAT GOT WANT: an empty value is never equal to anything.
 equal() {
     if [ -n "$2" ] && [ "$2" = "$3" ]; then return 0; fi

@@ -80,9 +80,9 @@ async fn measure(folder: &std::path::Path, blobs: usize) -> Result<Vec<Bound>, F
     took("measuring opening")?;
     bounds.extend(pages::measure(&large).await?);
     took("measuring pages")?;
-    reads::measure(&large).await?;
+    bounds.push(reads::measure(&large).await?);
     took("measuring reads")?;
-    bounds.push(deleting::measure(&large, &small).await?);
+    bounds.extend(deleting::measure(&large, &small).await?);
     took("measuring deleting")?;
     Ok(bounds)
 }

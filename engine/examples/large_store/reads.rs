@@ -4,13 +4,10 @@
 //! One reader, on a thread of its own, reads manifests all over the store, one after another and each
 //! another one. Idle and busy times take turns, with the same number of reads each, so that what else
 //! the machine does meets both.
-//!
-//! There is no bound: with four threads on two cores the reader itself loses its core now and then, and
-//! a percent of microseconds shows that. What a client sees of it is measured by `.ci/reads`.
 
 use crate::load::{Done, Load};
 use crate::store::{LEASE, Store, TAGGED, name, push, tag};
-use crate::{Failure, percentile, say, scattered};
+use crate::{Bound, Failure, percentile, say, scattered};
 use floundr_engine::Engine;
 use floundr_engine::name::Reference;
 use std::time::{Duration, Instant};
@@ -32,7 +29,7 @@ struct Reader<'s> {
     count: usize,
 }
 
-pub(crate) async fn measure(store: &Store) -> Result<(), Failure> {
+pub(crate) async fn measure(store: &Store) -> Result<Bound, Failure> {
     let engine = store.open().await?;
     let mut reader = Reader {
         store,
@@ -58,11 +55,12 @@ pub(crate) async fn measure(store: &Store) -> Result<(), Failure> {
         ))?;
     }
     let (idle, busy) = (percentile(&mut idle, 99), percentile(&mut busy, 99));
-    let ratio = busy.as_secs_f64() / idle.as_secs_f64();
-    say(&format!(
-        "the p99 of busy times is {ratio:.2} times that of idle ones"
-    ))?;
-    Ok(())
+    Ok(Bound {
+        what: "p99 of reading a manifest during push and collection, by idle".to_owned(),
+        measured: busy.as_secs_f64() / idle.as_secs_f64(),
+        limit: 2.0,
+        unit: "times",
+    })
 }
 
 fn say_load(done: Done, took: Duration) -> Result<(), Failure> {
