@@ -13,6 +13,10 @@ use clap::Parser as _;
 use commands::Failure;
 use std::process::ExitCode;
 
+/// A small request is a few dozen allocations; see `docs/benchmarks.md` for what this one saves.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = args::Args::parse();
     let (error, code) = match commands::run(&args) {

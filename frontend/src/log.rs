@@ -17,6 +17,7 @@ use http::header::{HeaderValue, USER_AGENT};
 use http::request::Parts;
 use http::{Method, StatusCode, Uri};
 use http_body::{Body as _, Frame, SizeHint};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -148,7 +149,8 @@ impl Entry {
             Target::Read(uri) => uri.path(),
             Target::Unread(path) => path.as_deref().unwrap_or("-"),
         };
-        let path = escaped(without_token(path).as_bytes());
+        let path = without_token(path);
+        let path = escaped(path.as_bytes());
         let method = outcome.method.as_ref().map_or("-", Method::as_str);
         let user_agent = self.user_agent.as_ref().map(HeaderValue::as_bytes);
         let user_agent = user_agent.map(escaped).unwrap_or_default();
@@ -221,7 +223,10 @@ impl http_body::Body for Answer {
 
 /// The path as far as anyone may know it: who has the whole id of an upload may write to it. The
 /// token is cut wherever it stands and however it is spelled, since routing decodes the path, too.
-fn without_token(path: &str) -> String {
+fn without_token(path: &str) -> Cow<'_, str> {
+    if !path.contains(['.', '%']) {
+        return Cow::Borrowed(path);
+    }
     let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
     let mut kept = String::with_capacity(decoded.len());
     let mut rest = &*decoded;
@@ -232,7 +237,7 @@ fn without_token(path: &str) -> String {
         let token = if digits >= TOKEN { digits } else { 0 };
         rest = after.get(token..).unwrap_or_default();
     }
-    kept + rest
+    Cow::Owned(kept + rest)
 }
 
 /// Milliseconds to the microsecond.
@@ -241,8 +246,15 @@ fn milliseconds(duration: Duration) -> f64 {
 }
 
 /// At most 512 characters, printable ASCII without quotes and backslashes of its own.
-fn escaped(text: &[u8]) -> String {
+fn escaped(text: &[u8]) -> Cow<'_, str> {
     const LIMIT: usize = 512;
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !b"\"'\\".contains(byte);
+    if text.len() <= LIMIT
+        && text.iter().all(is_plain)
+        && let Ok(text) = std::str::from_utf8(text)
+    {
+        return Cow::Borrowed(text);
+    }
     let mut escaped = String::new();
     for (index, byte) in text.iter().enumerate() {
         if index == LIMIT {
@@ -251,7 +263,7 @@ fn escaped(text: &[u8]) -> String {
         }
         write!(escaped, "{}", byte.escape_ascii()).expect("writing to a string cannot fail");
     }
-    escaped
+    Cow::Owned(escaped)
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ struct StopSignals {
 /// Serves until it is told to stop.
 pub(crate) fn run(resolved: &Resolved) -> Result<(), Failure> {
     let config = checked_config(resolved).map_err(Failure::Usage)?;
-    log::start(&resolved.config.log).map_err(Failure::Usage)?;
+    let _logging = log::start(&resolved.config.log).map_err(Failure::Usage)?;
     for note in &resolved.notes {
         tracing::warn!("{note}");
     }

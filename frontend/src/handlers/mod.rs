@@ -3,7 +3,9 @@
 //! 1. Handlers do not call one another.
 //! 2. Every answer says `Docker-Distribution-Api-Version` (refusals in `service`); a pull with
 //!    `?ns=` hears it back as `OCI-Namespace`.
-//! 3. A handler takes the body only where the endpoint has one; what it leaves is the pipeline's.
+//! 3. The futures of requests that read a body or many rows are large, and are boxed: a small read
+//!    would otherwise carry their size through every layer, and it is moved in each.
+//! 4. A handler takes the body only where the endpoint has one; what it leaves is the pipeline's.
 
 mod base;
 mod blobs;
@@ -60,24 +62,40 @@ async fn answer<B: Incoming>(
         Route::Health => Ok(base::health()),
         Route::Ready => base::ready(context).await,
         Route::Metrics => Ok(base::metrics(context)),
-        Route::Catalog(page) => catalog::list(context, &page).await,
+        Route::Catalog(page) => Box::pin(catalog::list(context, &page)).await,
         Route::BlobGet(name, digest) => blobs::get(&engine.repository(&name), &digest, parts).await,
         Route::BlobHead(name, digest) => {
             blobs::head(&engine.repository(&name), &digest, parts).await
         }
-        Route::BlobDelete(name, digest) => blobs::delete(&engine.repository(&name), &digest).await,
-        Route::UploadStart(name, start) => {
-            uploads::start(context, &engine.repository(&name), start, parts, &mut body).await
+        Route::BlobDelete(name, digest) => {
+            Box::pin(blobs::delete(&engine.repository(&name), &digest)).await
         }
-        Route::UploadStatus(name, id) => uploads::status(&engine.repository(&name), &id).await,
+        Route::UploadStart(name, start) => {
+            let repository = engine.repository(&name);
+            Box::pin(uploads::start(
+                context,
+                &repository,
+                start,
+                parts,
+                &mut body,
+            ))
+            .await
+        }
+        Route::UploadStatus(name, id) => {
+            Box::pin(uploads::status(&engine.repository(&name), &id)).await
+        }
         Route::UploadChunk(name, id) => {
-            uploads::chunk(&engine.repository(&name), &id, parts, &mut body).await
+            let repository = engine.repository(&name);
+            Box::pin(uploads::chunk(&repository, &id, parts, &mut body)).await
         }
         Route::UploadFinish(name, id, digest) => {
             let repository = engine.repository(&name);
-            uploads::finish(&repository, &id, &digest, parts, &mut body).await
+            let finish = uploads::finish(&repository, &id, &digest, parts, &mut body);
+            Box::pin(finish).await
         }
-        Route::UploadCancel(name, id) => uploads::cancel(&engine.repository(&name), &id).await,
+        Route::UploadCancel(name, id) => {
+            Box::pin(uploads::cancel(&engine.repository(&name), &id)).await
+        }
         Route::ManifestGet(name, reference) => {
             manifests::get(&engine.repository(&name), &reference, parts).await
         }
@@ -90,14 +108,16 @@ async fn answer<B: Incoming>(
                 reference,
                 tags,
             };
-            manifests::put(context, target, parts, &mut body).await
+            Box::pin(manifests::put(context, target, parts, &mut body)).await
         }
         Route::ManifestDelete(name, reference) => {
-            manifests::delete(&engine.repository(&name), &reference).await
+            Box::pin(manifests::delete(&engine.repository(&name), &reference)).await
         }
-        Route::TagsList(name, page) => tags::list(context, &engine.repository(&name), &page).await,
+        Route::TagsList(name, page) => {
+            Box::pin(tags::list(context, &engine.repository(&name), &page)).await
+        }
         Route::Referrers(name, query) => {
-            referrers::list(context, &engine.repository(&name), query).await
+            Box::pin(referrers::list(context, &engine.repository(&name), query)).await
         }
     }
 }
