@@ -75,9 +75,12 @@ pub struct Limits {
     pub page_default: usize,
     /// Entries of a page, whatever the client asks for. 10,000: 1 MB of JSON.
     pub page_max: usize,
-    /// Bytes read from an HTTP/1.1 connection at once. 256 KiB: larger reads are not faster, and
-    /// an upload holds a few of these in memory.
+    /// Bytes read from an HTTP/1.1 connection at once. 2 MiB: a lone upload is a quarter faster than
+    /// with 256 KiB, since its client and its threads wake one another less often.
     pub read_buffer: usize,
+    /// Bytes that all requests in flight may read at once, each its part, but at least 64 KiB.
+    /// 4 MiB: what they hold in memory is a few times that.
+    pub read_total: usize,
     /// Bytes in flight of one HTTP/2 request body. 1 MiB: 64 uploads over connections of their own
     /// hold 64 MiB at worst; 800 Mbit/s over 10 ms are still filled.
     pub stream_window: u32,
@@ -227,6 +230,7 @@ impl Limits {
             ("page_max", self.page_max as u64, 1..=1_000_000),
             ("page_default", self.page_default as u64, 1..=1_000_000),
             ("read_buffer", self.read_buffer as u64, 8192..=64 * MIB),
+            ("read_total", self.read_total as u64, 8192..=u64::MAX),
             ("stream_window", self.stream_window.into(), windows.clone()),
             ("connection_window", self.connection_window.into(), windows),
             (
@@ -269,7 +273,8 @@ impl Default for Limits {
             manifest_bytes: 4 * 1024 * 1024,
             page_default: 1000,
             page_max: 10_000,
-            read_buffer: 256 * 1024,
+            read_buffer: 2 * 1024 * 1024,
+            read_total: 4 * 1024 * 1024,
             stream_window: 1024 * 1024,
             connection_window: 8 * 1024 * 1024,
             concurrent_streams: 100,

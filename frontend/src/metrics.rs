@@ -148,6 +148,11 @@ impl Metrics {
         Counted::new(self, |metrics| &metrics.in_flight)
     }
 
+    /// How many requests are being answered.
+    pub(crate) fn requests_in_flight(&self) -> usize {
+        usize::try_from(self.in_flight.get()).unwrap_or(0)
+    }
+
     pub(crate) fn record(&self, outcome: &Outcome) {
         let labels = RequestLabels {
             route: outcome.route,

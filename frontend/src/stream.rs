@@ -4,10 +4,14 @@
 //! 1. Bytes that were read to find out the protocol are read again first.
 //! 2. Vectored writes of a plain connection reach the socket as they are: the slices of a mapped
 //!    blob go to `writev` without being looked at (see `body::file`).
-//! 3. Every read and write is reported to the connection's [`Activity`].
+//! 3. A read of a plain connection takes at most its part of what all requests in flight may read at
+//!    once. hyper sizes its next buffer by what a read gave, so this bounds the memory of many
+//!    uploads, while a lone one reads much at a time. (TLS gives a record at a time anyway.)
+//! 4. Every read and write is reported to the connection's [`Activity`].
 
 use crate::activity::Activity;
-use bytes::{Buf as _, Bytes};
+use crate::metrics::Metrics;
+use bytes::{Buf as _, BufMut as _, Bytes};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,7 +27,16 @@ pub(crate) struct Stream {
     /// Read already, to be given again.
     prefix: Bytes,
     activity: Arc<Activity>,
+    share: Share,
     is_at_end: bool,
+}
+
+/// How much a connection may read at once.
+#[derive(Debug)]
+pub(crate) struct Share {
+    pub(crate) metrics: Arc<Metrics>,
+    /// Of all requests in flight together.
+    pub(crate) total: usize,
 }
 
 /// What lies under a connection.
@@ -36,11 +49,17 @@ pub(crate) enum Socket {
 // === impl Stream ===
 
 impl Stream {
-    pub(crate) fn new(socket: Socket, prefix: Bytes, activity: Arc<Activity>) -> Self {
+    pub(crate) fn new(
+        socket: Socket,
+        prefix: Bytes,
+        activity: Arc<Activity>,
+        share: Share,
+    ) -> Self {
         Self {
             socket,
             prefix,
             activity,
+            share,
             is_at_end: false,
         }
     }
@@ -75,7 +94,13 @@ impl AsyncRead for Stream {
         }
         let before = buf.filled().len();
         let has_room = buf.remaining() > 0;
-        ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
+        let share = this.share.bytes();
+        match &mut this.socket {
+            Socket::Plain(socket) if buf.remaining() > share => {
+                ready!(poll_read_part(socket, cx, buf, share))?;
+            }
+            socket => ready!(Pin::new(socket).poll_read(cx, buf))?,
+        }
         if buf.filled().len() > before {
             this.activity.received();
         } else if has_room {
@@ -122,6 +147,37 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().socket).poll_shutdown(cx)
+    }
+}
+
+/// Reads at most `limit` bytes, which is less than `buf` has room for.
+fn poll_read_part(
+    socket: &TcpStream,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+    limit: usize,
+) -> Poll<io::Result<()>> {
+    loop {
+        ready!(socket.poll_read_ready(cx))?;
+        match socket.try_read_buf(&mut (&mut *buf).limit(limit)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return Poll::Ready(read.map(drop)),
+        }
+    }
+}
+
+// === impl Share ===
+
+impl Share {
+    /// However many requests there are, a read is worth its system call.
+    const LEAST: usize = 64 * 1024;
+
+    /// hyper's buffers are powers of two; it takes a larger one when a read fills one, and a smaller
+    /// one when less than half is filled. A byte less than a power of two keeps them at that.
+    fn bytes(&self) -> usize {
+        let requests = self.metrics.requests_in_flight().max(1);
+        let share = (self.total / requests).max(Self::LEAST);
+        (1 << share.ilog2()) - 1
     }
 }
 

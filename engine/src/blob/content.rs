@@ -62,16 +62,16 @@ pub(super) fn read_small(
     offset: u64,
     stored: &Stored,
 ) -> Result<Arc<dyn StoredBlob>, StorageError> {
-    let damaged = || StorageError::from(Corruption::Blob(stored.digest));
-    let mut content = buffer(stored.size).ok_or_else(damaged)?;
-    if !content.is_empty() {
+    let mut content = Vec::new();
+    if stored.size > 0 {
         let file = files.open(FileKind::Segment, number)?;
         let path = files.path(FileKind::Segment, number);
-        read_exact(&*file, &path, &mut content, offset, stored.digest)?;
+        let range = offset..offset.saturating_add(stored.size);
+        content = read_range(&*file, &path, range, stored.digest)?;
     }
     let check = stored.check.unwrap_or_default();
     if crc32c::crc32c(&content) != check {
-        return Err(damaged());
+        return Err(Corruption::Blob(stored.digest).into());
     }
     Ok(Arc::new(SmallBlob {
         content: content.into(),
@@ -92,6 +92,18 @@ impl FileBlob {
         Ok(self.mapping.get_or_init(|| mapping).clone())
     }
 
+    /// Whether `range` is known to be in memory, so that reading it is but a copy: a hand-over to
+    /// another thread and back costs more.
+    fn is_resident(&self, range: &Range<u64>) -> bool {
+        let mapping = self.mapping.get().and_then(Option::as_ref);
+        mapping.is_some_and(|mapping| mapping.is_resident(range.clone()))
+    }
+
+    /// Blocks unless `range` is in memory.
+    fn read_now(&self, range: Range<u64>) -> Result<Bytes, StorageError> {
+        read_range(&*self.file, &self.path, range, self.digest).map(Bytes::from)
+    }
+
     /// The mapping, with `range` in memory. Blocks.
     fn resident(&self, range: Range<u64>) -> Result<Option<Arc<dyn Mapping>>, StorageError> {
         let Some(mapping) = self.mapping()? else {
@@ -106,19 +118,18 @@ impl FileBlob {
 
 impl StoredBlob for FileBlob {
     fn read(self: Arc<Self>, range: Range<u64>) -> Pending<'static, Bytes> {
-        Box::pin(blocking(move || {
+        Box::pin(async move {
             check_range(&range, self.size, self.digest)?;
-            let damaged = || StorageError::from(Corruption::Blob(self.digest));
-            let mut content = buffer(range.end - range.start).ok_or_else(damaged)?;
-            read_exact(
-                &*self.file,
-                &self.path,
-                &mut content,
-                range.start,
-                self.digest,
-            )?;
-            Ok(content.into())
-        }))
+            if self.is_resident(&range) {
+                return self.read_now(range);
+            }
+            blocking(move || {
+                // For the reads after this one; without a mapping they are done here, too.
+                self.mapping().ok();
+                self.read_now(range)
+            })
+            .await
+        })
     }
 
     fn mapped(self: Arc<Self>, range: Range<u64>) -> Pending<'static, Option<Bytes>> {
@@ -167,23 +178,18 @@ fn check_range(range: &Range<u64>, size: u64, digest: Digest) -> Result<(), Stor
     Err(StorageError::io("read", Path::new(&name), source))
 }
 
-/// Room for so many bytes, if that many can be addressed.
-fn buffer(len: u64) -> Option<Vec<u8>> {
-    Some(vec![0; usize::try_from(len).ok()?])
-}
-
 /// Reads a blob's bytes; a file that ends too early is a damaged blob.
-fn read_exact(
+fn read_range(
     file: &dyn DiskFile,
     path: &Path,
-    buffer: &mut [u8],
-    offset: u64,
+    range: Range<u64>,
     digest: Digest,
-) -> Result<(), StorageError> {
-    match file.read_exact_at(buffer, offset) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Err(Corruption::Blob(digest).into())
-        }
+) -> Result<Vec<u8>, StorageError> {
+    let damaged = || StorageError::from(Corruption::Blob(digest));
+    // What cannot be addressed was never stored here.
+    let len = usize::try_from(range.end - range.start).map_err(|_too_long| damaged())?;
+    match file.read_at(len, range.start) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(damaged()),
         outcome => outcome.map_err(|error| StorageError::io("read", path, error)),
     }
 }

@@ -153,6 +153,17 @@ pub trait DiskFile: fmt::Debug + Send + Sync + 'static {
     /// [`io::ErrorKind::UnexpectedEof`] when the file ends before the buffer is full.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
+    /// The `len` bytes from `offset`. What is given fills a buffer of zeros, which costs a pass over
+    /// it; a disk that can do without does.
+    ///
+    /// # Errors
+    /// As [`DiskFile::read_exact_at`].
+    fn read_at(&self, len: usize, offset: u64) -> io::Result<Vec<u8>> {
+        let mut content = vec![0; len];
+        self.read_exact_at(&mut content, offset)?;
+        Ok(content)
+    }
+
     /// Writes all of `buffers`, one after another, at `offset`.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 
 use super::map::SystemMapping;
 use super::{Disk, DiskFile, Mapping, syscalls};
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use rustix::io::Errno;
 use std::fmt;
@@ -113,6 +114,20 @@ impl DiskFile for SystemFile {
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)
+    }
+
+    fn read_at(&self, len: usize, offset: u64) -> io::Result<Vec<u8>> {
+        let mut content = Vec::with_capacity(len);
+        while content.len() < len {
+            let at = offset + content.len() as u64;
+            match rustix::io::pread(&*self.file, spare_capacity(&mut content), at) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        content.truncate(len); // there may have been more room than was asked for
+        Ok(content)
     }
 
     fn write_all_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<()> {

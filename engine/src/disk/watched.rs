@@ -201,6 +201,10 @@ impl DiskFile for WatchedFile {
         self.file.read_exact_at(buffer, offset)
     }
 
+    fn read_at(&self, len: usize, offset: u64) -> io::Result<Vec<u8>> {
+        self.file.read_at(len, offset)
+    }
+
     fn write_all_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
         self.file.write_all_at(buffers, offset)
     }

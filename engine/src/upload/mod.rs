@@ -34,6 +34,7 @@ mod standing;
 mod store;
 #[cfg(test)]
 mod tests;
+mod to_end;
 mod uploads;
 mod writer;
 

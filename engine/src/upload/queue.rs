@@ -5,8 +5,9 @@
 //! Invariants:
 //! 1. Writes run in the order in which they were pushed, one at a time.
 //! 2. After a write failed none runs any more: `error` is set and the rest is dropped.
-//! 3. One write per upload needs no leave; each further one holds one of the leaves that all
-//!    uploads share. So every upload goes on, and the memory of all is bounded however many.
+//! 3. One write per upload needs no leave; each further one holds as many of the leaves that all
+//!    uploads share as it has pieces of [`LEAVE`]. So every upload goes on, and the memory of all is
+//!    bounded however many.
 
 use super::job::Job;
 use super::record::SessionRecord;
@@ -18,8 +19,10 @@ use std::sync::Arc;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
-/// Writes that all uploads together may have waiting, beside one of each: 8 MiB.
-pub(super) const LEAVES: usize = 32;
+/// Bytes that need one leave.
+const LEAVE: usize = 128 * 1024;
+/// What all uploads together may have waiting, beside one write of each: 8 MiB.
+pub(super) const LEAVES: usize = 64;
 /// Writes that one upload may have waiting: enough for the time slices of two busy cores.
 const WAITING: usize = 16;
 
@@ -72,23 +75,27 @@ impl WriteQueue {
         self.run.is_none()
     }
 
-    /// Waits until another write may be pushed; answers the record saved last, once.
+    /// Waits until another write of `bytes` may be pushed; answers the record saved last, once.
     ///
     /// # Errors
     /// That of a write which failed.
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub(super) async fn room(&self) -> Result<(Room, Option<SessionRecord>), StorageError> {
+    pub(super) async fn room(
+        &self,
+        bytes: usize,
+    ) -> Result<(Room, Option<SessionRecord>), StorageError> {
+        let leaves = u32::try_from(bytes.div_ceil(LEAVE)).unwrap_or(u32::MAX);
         loop {
-            if let Some(room) = self.try_room()? {
+            if let Some(room) = self.try_room(leaves)? {
                 return Ok(room);
             }
             self.state.done.notified().await;
         }
     }
 
-    fn try_room(&self) -> Result<Option<(Room, Option<SessionRecord>)>, StorageError> {
+    fn try_room(&self, leaves: u32) -> Result<Option<(Room, Option<SessionRecord>)>, StorageError> {
         let mut writes = self.state.writes.lock();
         if let Some(error) = &writes.error {
             return Err(error.clone());
@@ -96,7 +103,7 @@ impl WriteQueue {
         let leave = if !writes.is_running {
             None
         } else if writes.waiting.len() < WAITING
-            && let Ok(leave) = Arc::clone(&self.leaves).try_acquire_owned()
+            && let Ok(leave) = Arc::clone(&self.leaves).try_acquire_many_owned(leaves)
         {
             Some(leave)
         } else {

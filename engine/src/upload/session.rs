@@ -4,7 +4,8 @@
 //! this one may hang in a dead connection. Invariants:
 //! 1. A session touches the writer only under the slot's lock, and only after it saw under the
 //!    lock that it was not fenced.
-//! 2. Whatever must not stop half-way (rest, finish, cancel, opening) runs in a task of its own.
+//! 2. Whatever must not stop half-way (rest, finish, cancel, opening) goes on in a task of its own
+//!    when its caller goes away.
 //! 3. The session with the slot's newest epoch brings the upload to rest when it is dropped.
 
 use super::hashing::Hashing;
@@ -30,6 +31,8 @@ pub struct UploadSession {
     hold: Option<Hold>,
     id: UploadId,
     offset: u64,
+    /// Bytes announced and not taken in yet, if any were announced.
+    announced: Option<u64>,
 }
 
 /// A session's hold on its upload.
@@ -52,6 +55,7 @@ impl UploadSession {
             id: hold.id,
             hold: Some(hold),
             offset,
+            announced: None,
         }
     }
 
@@ -63,6 +67,12 @@ impl UploadSession {
     /// Bytes received so far: where the next chunk begins.
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Says how many bytes are about to be appended. Only a hint: the last writes are made smaller, so
+    /// that little is left to be written once the last byte has come.
+    pub fn announce(&mut self, bytes: u64) {
+        self.announced = Some(bytes);
     }
 
     /// Takes in the next bytes: hashes them at once and hands them to a writing thread. Memory: a
@@ -82,7 +92,9 @@ impl UploadSession {
         let mut place = hold.slot.writer.lock().await;
         hold.expect_current()?;
         let writer = place.as_mut().ok_or(UploadError::Unknown(self.id))?;
-        let outcome = writer.append(content).await;
+        let len = content.len() as u64;
+        self.announced = (self.announced).map(|bytes| bytes.saturating_sub(len));
+        let outcome = writer.append(content, self.announced).await;
         match &writer.failed {
             None => {
                 self.offset = writer.hashing.offset();

@@ -7,6 +7,7 @@ use super::session::{Hold, UploadSession};
 use super::slots::{Seen, SlotRef, Slots};
 use super::standing::Standing;
 use super::store::{SessionFiles, SessionStore};
+use super::to_end::ToEnd;
 use super::writer::{Facts, Writer};
 use super::{UploadError, UploadId, UploadStatus};
 use crate::blob::LocalStore;
@@ -35,6 +36,7 @@ pub(super) struct Settings {
     pub(super) small_blob_limit: u64,
     pub(super) lifetime: Duration,
     pub(super) sync_interval: u64,
+    pub(super) largest_write: usize,
     /// Relaxed: the metadata's writer syncs a finished file, later.
     pub(super) durability: Durability,
 }
@@ -93,6 +95,7 @@ impl Uploads {
                     small_blob_limit: options.small_blob_limit,
                     lifetime: options.upload_lifetime,
                     sync_interval: options.upload_sync_interval,
+                    largest_write: options.upload_write,
                     durability: options.durability,
                 },
                 boot_id,
@@ -248,18 +251,12 @@ impl Shared {
         work: impl Future<Output = Result<T, UploadError>> + Send + 'static,
     ) -> Result<T, UploadError> {
         let counted = self.counted();
-        let task = self.runtime.spawn(async move {
+        let work = async move {
             let outcome = work.await;
             drop(counted);
             outcome
-        });
-        match task.await {
-            Ok(outcome) => outcome,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_cancelled) => Err(StorageError::Closed.into()),
-            },
-        }
+        };
+        ToEnd::new(self.runtime.clone(), work).await
     }
 
     /// Lets work run for which nobody waits.

@@ -1,7 +1,7 @@
 //! [`Writer`]: the bytes of one open upload on their way to the disk.
 //!
 //! ```text
-//! append --> hashed piece by piece --> pending (256 KiB) --> queue of writes, on another thread
+//! append --> hashed piece by piece --> pending (128 KiB to 2 MiB) --> queue of writes, on another thread
 //! ```
 //! Invariants:
 //! 1. Every byte that `hashing` took in is in the file, in the queue of writes, or pending, in
@@ -27,8 +27,13 @@ use crate::name::RepositoryName;
 use bytes::{Bytes, BytesMut};
 use std::sync::{Arc, OnceLock};
 
-/// Bytes handed to one write.
-pub(super) const WRITE: usize = 256 * 1024;
+/// Least bytes handed to one write, unless no more come. Above the usual limit of a small blob,
+/// which so needs no file.
+const LEAST_WRITE: usize = 128 * 1024;
+/// Bytes that all open uploads may have pending before one writes more often. 8 MiB.
+const WRITES: usize = 8 * 1024 * 1024;
+/// Bytes read at once of a file that is read again.
+const READ: usize = 256 * 1024;
 /// Pieces shorter than this are copied together, so that a pending write holds few buffers.
 const SHORT: usize = 8 * 1024;
 /// Bytes after which a checkpoint is saved while an upload runs: what a killed process may lose. Far
@@ -149,17 +154,24 @@ impl Writer {
             && self.hashing.offset() == self.offset_at_rest()
     }
 
-    /// Takes in the next bytes.
-    pub(super) async fn append(&mut self, mut content: Bytes) -> Result<(), StorageError> {
+    /// Takes in the next bytes, behind which `announced` more are known to come.
+    pub(super) async fn append(
+        &mut self,
+        mut content: Bytes,
+        announced: Option<u64>,
+    ) -> Result<(), StorageError> {
         self.check()?;
+        let most = self.shared.write_size();
         loop {
-            if self.pending.len >= WRITE {
+            let left = announced.map(|bytes| bytes + content.len() as u64);
+            let write = left.map_or(most, |left| toward_end(most, left));
+            if self.pending.len >= write {
                 self.flush(Mark::IfDue).await?;
             }
             if content.is_empty() {
                 return Ok(());
             }
-            let room = WRITE - self.pending.len;
+            let room = write - self.pending.len;
             let piece = content.split_to(content.len().min(PIECE).min(room));
             self.hashing.update(&piece);
             self.pending.push(piece);
@@ -168,7 +180,9 @@ impl Writer {
 
     /// Brings it to rest: everything written, and a record that says so.
     pub(super) async fn rest(&mut self) -> Result<u64, StorageError> {
-        self.wait().await?;
+        if self.has_record_waiting() {
+            self.wait().await?;
+        }
         let offset = self.hashing.offset();
         if offset != self.offset_at_rest() {
             self.flush(Mark::Now).await?;
@@ -177,11 +191,16 @@ impl Writer {
         Ok(offset)
     }
 
+    /// Whether a record was handed to a write of which it is not known yet that it was saved.
+    fn has_record_waiting(&self) -> bool {
+        self.marked != self.offset_at_rest()
+    }
+
     /// Hands what is pending to the queue of writes, as soon as that has room.
     pub(super) async fn flush(&mut self, mark: Mark) -> Result<(), StorageError> {
         self.check()?;
         self.expect_room().await?;
-        let room = match self.queue.room().await {
+        let room = match self.queue.room(self.pending.len).await {
             Ok((room, saved)) => {
                 self.note(saved);
                 room
@@ -329,6 +348,16 @@ impl Writer {
     }
 }
 
+// === impl Shared ===
+
+impl Shared {
+    /// Bytes handed to one write, as the open uploads share the memory for it.
+    fn write_size(&self) -> usize {
+        let largest = self.settings.largest_write.max(LEAST_WRITE);
+        (WRITES / self.slots.len().max(1)).clamp(LEAST_WRITE, largest)
+    }
+}
+
 // === impl Pending ===
 
 impl Pending {
@@ -366,16 +395,23 @@ impl Pending {
     }
 }
 
+/// Bytes handed to one write when `left` more come behind it: at most half of those, so that the last
+/// write is short, and nobody waits long for it.
+fn toward_end(most: usize, left: u64) -> usize {
+    let half = usize::try_from(left / 2).unwrap_or(most);
+    half.clamp(LEAST_WRITE, most)
+}
+
 /// Reads the first `end` bytes of a file, in pieces.
 pub(super) fn read_pieces(
     file: &dyn DiskFile,
     end: u64,
     mut take: impl FnMut(&[u8]),
 ) -> std::io::Result<()> {
-    let mut buffer = vec![0; WRITE];
+    let mut buffer = vec![0; READ];
     let mut offset = 0;
     while offset < end {
-        let len = usize::try_from(end - offset).map_or(WRITE, |left| left.min(WRITE));
+        let len = usize::try_from(end - offset).map_or(READ, |left| left.min(READ));
         file.read_exact_at(&mut buffer[..len], offset)?;
         take(&buffer[..len]);
         offset += len as u64;

@@ -24,8 +24,11 @@ use std::task::{Context, Poll, ready};
 
 /// Bytes given to hyper at once. Larger frames do not make a faster pull; smaller ones do make a
 /// slower one.
-const FRAME: u64 = FRAME_BYTES as u64;
 const FRAME_BYTES: usize = 256 * 1024;
+
+/// Bytes given to HTTP/2 at once. With its nine bytes of head such a frame is one TLS record; a frame
+/// of the 16 KiB that most clients take would be two, the second with nine bytes in it.
+const HTTP2_FRAME_BYTES: usize = 16 * 1024 - 9;
 
 /// Bytes mapped at once: a hop to a blocking thread for each makes the pages resident, so there
 /// should be few of them, and the client should not wait long for the first.
@@ -55,6 +58,8 @@ struct FileFrames<S> {
     source: S,
     /// What was not asked for yet.
     rest: Range<u64>,
+    /// Bytes given at once.
+    frame: usize,
     /// Whether pieces are mapped; false from the first that cannot be.
     map: bool,
     /// What was given and not sent yet.
@@ -84,9 +89,14 @@ pub(super) fn frames(blob: BlobReader, range: Range<u64>, transport: Transport) 
 impl<S: Source> FileFrames<S> {
     fn new(source: S, range: Range<u64>, transport: Transport) -> Self {
         let is_large = range.end.saturating_sub(range.start) > SMALL;
+        let frame = match transport {
+            Transport::Http2 => HTTP2_FRAME_BYTES,
+            Transport::PlainHttp1 | Transport::Other => FRAME_BYTES,
+        };
         Self {
             source,
             rest: range,
+            frame,
             map: is_large && transport == Transport::PlainHttp1,
             piece: Bytes::new(),
             next: Next::NotAsked,
@@ -97,7 +107,9 @@ impl<S: Source> FileFrames<S> {
     /// there. Polling is what starts the read, so this is also called long before the piece is due.
     fn poll_next_piece(&mut self, cx: &mut Context<'_>) {
         if matches!(self.next, Next::NotAsked) && !self.rest.is_empty() {
-            let size = if self.map { WINDOW } else { FRAME };
+            // Whole frames, so that none is cut short by a piece's end.
+            let read = FRAME_BYTES / self.frame * self.frame;
+            let size = if self.map { WINDOW } else { read as u64 };
             let end = self.rest.end.min(self.rest.start.saturating_add(size));
             let range = self.rest.start..end;
             self.rest.start = end;
@@ -136,7 +148,7 @@ impl<S: Source> Frames for FileFrames<S> {
         }
         self.poll_next_piece(cx);
         // Splitting moves two pointers and touches no byte (invariant 1).
-        let length = self.piece.len().min(FRAME_BYTES);
+        let length = self.piece.len().min(self.frame);
         Poll::Ready(Ok(self.piece.split_to(length)))
     }
 }
@@ -227,7 +239,7 @@ mod tests {
         let mut got = 0;
         while got < length {
             let frame = poll_fn(|cx| frames.poll_next(cx)).await?;
-            assert!(!frame.is_empty() && frame.len() as u64 <= FRAME);
+            assert!(!frame.is_empty() && frame.len() <= FRAME_BYTES);
             got += frame.len() as u64;
             all.push(frame);
         }
@@ -268,6 +280,17 @@ mod tests {
         let frames = FileFrames::new(fake.clone(), 0..LENGTH, Transport::Other);
         collect(frames, LENGTH).await.unwrap();
         assert!(fake.asked.lock().unwrap().iter().all(|(mapped, _)| !mapped));
+    }
+
+    #[tokio::test]
+    async fn a_frame_of_http2_is_one_record_of_tls() {
+        let fake = Fake::default();
+        let frames = FileFrames::new(fake.clone(), 0..LENGTH, Transport::Http2);
+        let all = collect(frames, LENGTH).await.unwrap();
+        assert_eq!(all.concat(), fake.bytes(&(0..LENGTH), false));
+        let (last, others) = all.split_last().unwrap();
+        assert!(others.iter().all(|frame| frame.len() == HTTP2_FRAME_BYTES));
+        assert!(last.len() <= HTTP2_FRAME_BYTES);
     }
 
     #[tokio::test]

@@ -35,7 +35,9 @@ pub struct Body {
 pub enum Transport {
     /// HTTP/1.1 on a plain socket: hyper hands a body's slices to `writev` untouched.
     PlainHttp1,
-    /// TLS or HTTP/2, which copy and encrypt: the bytes are touched by this process.
+    /// HTTP/2, which sends every frame by itself.
+    Http2,
+    /// HTTP/1.1 over TLS, which copies and encrypts: the bytes are touched by this process.
     #[default]
     Other,
 }

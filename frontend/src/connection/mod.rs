@@ -20,7 +20,7 @@ use crate::error::{ApiError, ErrorCode};
 use crate::log::RequestLine;
 use crate::server::{Stop, wait};
 use crate::service::{Handler, Registry};
-use crate::stream::{Socket, Stream};
+use crate::stream::{Share, Socket, Stream};
 use bytes::Bytes;
 use sniff::Opening;
 use std::fmt;
@@ -109,7 +109,11 @@ impl<H: Handler> Connection<H> {
         let is_http2 = matches!(protocol, Protocol::Http2);
         let is_plain = matches!(socket, Socket::Plain(_));
         let activity = Activity::new(timeouts, is_http2);
-        let stream = Stream::new(socket, prefix, Arc::clone(&activity));
+        let share = Share {
+            metrics: Arc::clone(self.registry.metrics()),
+            total: self.registry.config().limits.read_total,
+        };
+        let stream = Stream::new(socket, prefix, Arc::clone(&activity), share);
         let conversation = http::Conversation {
             registry: self.registry,
             activity,

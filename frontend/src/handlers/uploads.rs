@@ -258,6 +258,9 @@ fn check_order(
 impl<B: Incoming> Content<'_, B> {
     /// Appends all of it, which must be as long as was announced.
     async fn feed(&mut self, session: &mut UploadSession) -> Result<(), ApiError> {
+        if let Some(expected) = self.expected {
+            session.announce(expected);
+        }
         let mut received = 0_u64;
         while let Some(piece) = self.next().await? {
             received += piece.len() as u64;

@@ -245,6 +245,7 @@ fn process_on(disk: &MemoryDisk, records: &Arc<FakeRecords>) -> Uploads {
         small_blob_limit: 65_536,
         upload_lifetime: LIFETIME,
         upload_sync_interval: SYNC_INTERVAL,
+        upload_write: 256 * 1024,
         ..Options::new("/store")
     };
     Uploads::new(Arc::clone(records), Arc::new(store), &options).unwrap()

@@ -71,6 +71,7 @@ async fn run(steps: Vec<Step>, algorithm: Algorithm, claimed: Algorithm) {
     session.finish(&digest).await.unwrap();
     world.expect_committed(&model, &digest);
     assert_eq!(world.status(&id).await, None);
+    world.uploads.idle().await; // what sessions that were dropped left to be done
     assert_eq!(world.open_count(), 0);
 }
 

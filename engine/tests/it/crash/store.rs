@@ -72,6 +72,7 @@ impl Settings {
         options.lease = Duration::from_millis(LEASE);
         options.upload_lifetime = Duration::from_millis(LIFETIME);
         options.upload_sync_interval = self.sync_interval;
+        options.upload_write = 256 * 1024; // so that an upload has many, and stops between them
         options.undo = Duration::from_millis(self.undo);
         // It is looked for at every opening, so that it takes part in the crashes.
         options.reserve = 4096;

@@ -131,7 +131,7 @@ impl<H: Handler> Conversation<H> {
         let config = Arc::clone(self.registry.config());
         let (activity, peer) = (Arc::clone(&self.activity), self.peer);
         let executor = Executor::default();
-        let service = service_fn(move |request| self.answer(request, Transport::Other, Ok(())));
+        let service = service_fn(move |request| self.answer(request, Transport::Http2, Ok(())));
         let mut connection = http2_builder(executor.clone(), &config)
             .serve_connection(TokioIo::new(stream), service);
         let mut ended = drive(&mut connection, &activity, &mut stop).await;
