@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use floundr_benches::endpoint::Endpoint;
 use floundr_benches::registry::Mode;
+use floundr_benches::transport::Protocol;
 use floundr_benches::units::{parse_seconds, parse_size};
 
-/// Measures any OCI registry over HTTP/1.1, and compares several in one run.
+/// Measures any OCI registry over HTTP/1.1 or HTTP/2, plain or over TLS, and compares several in one run.
 #[derive(Debug, Parser)]
 #[command(name = "floundr-bench", version)]
 pub(crate) struct Arguments {
@@ -36,13 +37,19 @@ pub(crate) enum Command {
 /// What every single load needs.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// Address of the registry, such as `http://127.0.0.1:8080`.
+    /// Address of the registry, such as `http://127.0.0.1:8080` or `https://127.0.0.1:8443`.
     #[arg(long)]
     pub(crate) url: Endpoint,
+    /// PEM file with the certificate to trust; https needs it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Speak HTTP/2, or fail when the registry does not.
+    #[arg(long, requires = "ca")]
+    pub(crate) http2: bool,
     /// Repository to push to and pull from.
     #[arg(long, default_value = "bench/load")]
     pub(crate) repository: String,
-    /// Process id of the server, to measure its processor time and memory; may be repeated.
+    /// Process id of the server, to measure the processor time and memory of it and its children; may be repeated.
     #[arg(long)]
     pub(crate) pid: Vec<u32>,
     /// How many times to measure.
@@ -153,6 +160,19 @@ pub(crate) struct CompareArguments {
     pub(crate) limit: Duration,
 }
 
+// === impl Common ===
+
+impl Common {
+    /// The protocol the flags ask for.
+    pub(crate) fn protocol(&self) -> Protocol {
+        match (&self.ca, self.http2) {
+            (_, true) => Protocol::Http2,
+            (Some(_), false) => Protocol::Tls,
+            (None, false) => Protocol::Plain,
+        }
+    }
+}
+
 // === impl PushArguments ===
 
 impl PushArguments {
@@ -186,5 +206,23 @@ mod tests {
         };
         assert_eq!(push.mode(), Mode::Chunked(1 << 20));
         assert_eq!(arguments.threads, Some(1));
+    }
+
+    #[test]
+    fn the_flags_choose_the_protocol() {
+        for (flags, protocol) in [
+            ("", Protocol::Plain),
+            (" --ca x.pem", Protocol::Tls),
+            (" --ca x.pem --http2", Protocol::Http2),
+        ] {
+            let line = format!("floundr-bench pull --url https://x:1{flags}");
+            let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+            let Command::Pull(pull) = arguments.command else {
+                panic!("not a pull")
+            };
+            assert_eq!(pull.common.protocol(), protocol, "{flags}");
+        }
+        let line = "floundr-bench pull --url https://x:1 --http2";
+        assert!(Arguments::try_parse_from(line.split(' ')).is_err());
     }
 }

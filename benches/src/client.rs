@@ -1,35 +1,48 @@
-//! One HTTP/1.1 connection at a time, as cheap as hyper allows.
+//! One connection at a time, over HTTP/1.1 or HTTP/2, as cheap as hyper allows.
 //!
 //! 1. Each [`Connection`] is one socket, used by one task, for one request after another: requests and the
 //!    connection's own work run in the same task, so no frame crosses threads.
 //! 2. Bodies go out as slices of shared memory (vectored writes, no copy) and come in by large reads.
 //! 3. A connection the registry closes is an error, not reopened: reconnecting would hide in the figures.
 //!
-//! TLS and HTTP/2 will be other constructors of [`Connection`]; no other module knows the transport.
+//! Elsewhere: what is below HTTP (`transport.rs`). No other module knows which protocol is spoken.
 
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use http::header::HOST;
 use http::{Method, Request, Response, request};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::client::conn::http1;
+use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::content::Content;
+use crate::driver::{Driver, spawner};
 use crate::endpoint::Endpoint;
+use crate::transport::{Stream, Transport};
+
+// What Go's transport gives (transportDefaultStreamFlow, transportDefaultConnFlow and the default frame size of
+// golang.org/x/net/http2), because docker, containerd and podman are Go.
+const STREAM_WINDOW: u32 = 4 << 20;
+const CONNECTION_WINDOW: u32 = 1 << 30;
+const FRAME: u32 = 16 << 10;
 
 /// A connection that carries one request at a time.
 #[derive(Debug)]
 pub struct Connection {
     endpoint: Endpoint,
-    sender: http1::SendRequest<Payload>,
-    driver: Pin<Box<http1::Connection<TokioIo<TcpStream>, Payload>>>,
+    sender: Sender,
+    driver: Driver,
+}
+
+#[derive(Debug)]
+enum Sender {
+    Http1(http1::SendRequest<Payload>),
+    Http2(http2::SendRequest<Payload>),
 }
 
 /// The body of a request: a part of some content, or nothing.
@@ -53,28 +66,23 @@ pub enum Framing {
 // === impl Connection ===
 
 impl Connection {
-    /// Connects to `endpoint`.
+    /// Connects to `endpoint` over `transport`.
     ///
     /// # Errors
-    /// When nothing accepts the connection.
+    /// When nothing accepts the connection, or the server does not speak what `transport` asks for.
     ///
     /// # Cancel safety
     /// Dropping the future closes the socket.
-    pub async fn open(endpoint: &Endpoint) -> Result<Self> {
-        let socket = TcpStream::connect(endpoint.authority())
-            .await
-            .with_context(|| format!("cannot connect to {}", endpoint.authority()))?;
-        socket.set_nodelay(true).context("cannot set TCP_NODELAY")?;
-        // Reads stay adaptive (8 to 400 KiB): as cheap for a large pull as any fixed size, and 15 % cheaper
-        // for small answers than a large one.
-        let (sender, driver) = http1::Builder::new()
-            .handshake(TokioIo::new(socket))
-            .await
-            .context("cannot set up HTTP/1.1")?;
+    pub async fn open(endpoint: &Endpoint, transport: &Transport) -> Result<Self> {
+        let (sender, driver) = match transport.connect(endpoint).await? {
+            Stream::Plain(socket) => speak_http1(socket).await?,
+            Stream::Tls(stream) => speak_http1(stream).await?,
+            Stream::Http2(stream) => speak_http2(stream).await?,
+        };
         Ok(Self {
             endpoint: endpoint.clone(),
             sender,
-            driver: Box::pin(driver),
+            driver,
         })
     }
 
@@ -83,12 +91,13 @@ impl Connection {
         &self.endpoint
     }
 
-    /// A request for `target` with its `Host`.
+    /// A request for `target`, which names the registry as the protocol does.
     pub fn request(&self, method: Method, target: &str) -> request::Builder {
-        Request::builder()
-            .method(method)
-            .uri(target)
-            .header(HOST, self.endpoint.authority())
+        let request = Request::builder().method(method);
+        match self.sender {
+            Sender::Http1(_) => request.uri(target).header(HOST, self.endpoint.authority()),
+            Sender::Http2(_) => request.uri(format!("{}{target}", self.endpoint)),
+        }
     }
 
     /// Sends `request` and waits for the head of the response; its body must be [read](Self::read) before
@@ -100,14 +109,7 @@ impl Connection {
     /// # Cancel safety
     /// Dropping the future leaves the connection unusable.
     pub async fn send(&mut self, request: Request<Payload>) -> Result<Response<Incoming>> {
-        drive(&mut self.driver, self.sender.ready())
-            .await?
-            .context("connection was closed")?;
-        let what = format!("{} {}", request.method(), request.uri());
-        let answer = self.sender.send_request(request);
-        drive(&mut self.driver, answer)
-            .await?
-            .with_context(|| format!("no answer to {what}"))
+        self.driver.run(self.sender.send(request)).await?
     }
 
     /// Reads the whole `body`, shows each piece to `seen` and returns the length in bytes.
@@ -118,8 +120,53 @@ impl Connection {
     /// # Cancel safety
     /// Dropping the future leaves the connection unusable.
     pub async fn read(&mut self, body: Incoming, seen: impl FnMut(&Bytes) + Send) -> Result<u64> {
-        drive(&mut self.driver, count(body, seen)).await?
+        self.driver.run(count(body, seen)).await?
     }
+}
+
+// === impl Sender ===
+
+impl Sender {
+    async fn send(&mut self, request: Request<Payload>) -> Result<Response<Incoming>> {
+        let ready = match self {
+            Self::Http1(sender) => sender.ready().await,
+            Self::Http2(sender) => sender.ready().await,
+        };
+        ready.context("connection was closed")?;
+        let what = format!("{} {}", request.method(), request.uri());
+        let answer = match self {
+            Self::Http1(sender) => sender.send_request(request).await,
+            Self::Http2(sender) => sender.send_request(request).await,
+        };
+        answer.with_context(|| format!("no answer to {what}"))
+    }
+}
+
+async fn speak_http1(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<(Sender, Driver)> {
+    let (_, spawned) = spawner();
+    // Reads stay adaptive (8 to 400 KiB): as cheap for a large pull as any fixed size, and 15 % cheaper
+    // for small answers than a large one.
+    let (sender, connection) = http1::Builder::new()
+        .handshake(TokioIo::new(stream))
+        .await
+        .context("cannot set up HTTP/1.1")?;
+    Ok((Sender::Http1(sender), Driver::new(connection, spawned)))
+}
+
+async fn speak_http2(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<(Sender, Driver)> {
+    let (spawner, spawned) = spawner();
+    let (sender, connection) = http2::Builder::new(spawner)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
+        .handshake(TokioIo::new(stream))
+        .await
+        .context("cannot set up HTTP/2")?;
+    Ok((Sender::Http2(sender), Driver::new(connection, spawned)))
 }
 
 async fn count(mut body: Incoming, mut seen: impl FnMut(&Bytes) + Send) -> Result<u64> {
@@ -133,32 +180,6 @@ async fn count(mut body: Incoming, mut seen: impl FnMut(&Bytes) + Send) -> Resul
         seen(data);
     }
     Ok(length)
-}
-
-/// Runs `work` and the connection together until `work` is done.
-async fn drive<F, D>(driver: &mut Pin<Box<D>>, work: F) -> Result<F::Output>
-where
-    F: Future + Send,
-    D: Future<Output = hyper::Result<()>> + Send,
-{
-    let mut work = pin!(work);
-    poll_fn(|task: &mut Task<'_>| {
-        if let Poll::Ready(output) = work.as_mut().poll(task) {
-            return Poll::Ready(Ok(output));
-        }
-        let ended = driver.as_mut().poll(task);
-        if let Poll::Ready(output) = work.as_mut().poll(task) {
-            return Poll::Ready(Ok(output));
-        }
-        match ended {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(())) => Poll::Ready(Err(anyhow!("connection was closed"))),
-            Poll::Ready(Err(error)) => {
-                Poll::Ready(Err(anyhow::Error::new(error).context("connection failed")))
-            }
-        }
-    })
-    .await
 }
 
 // === impl Payload ===

@@ -1,7 +1,7 @@
 //! Where a registry is, and where its `Location` headers lead.
 //!
 //! 1. A target is always in origin form: it starts with `/` and keeps the query the registry gave.
-//! 2. Only plain `http` to one authority: a `Location` on another host or scheme is refused by name, never
+//! 2. Only `http` or `https` to one authority: a `Location` on another host or scheme is refused by name, never
 //!    followed silently, because the figures would be of something else.
 
 use std::fmt;
@@ -9,34 +9,60 @@ use std::str::FromStr;
 
 use anyhow::{Context, Error, Result, bail, ensure};
 
-/// The authority of a plain-text registry.
+/// The scheme and authority of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
+    scheme: Scheme,
     authority: String,
+}
+
+/// The schemes that can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plain text.
+    Http,
+    /// TLS.
+    Https,
 }
 
 // === impl Endpoint ===
 
 impl Endpoint {
+    /// Its scheme.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
     /// `host:port`, as it goes into `Host` and to the resolver.
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
+    /// The host alone, as a certificate names it: without brackets.
+    pub fn host(&self) -> &str {
+        let host = self.authority.rsplit_once(':').map_or("", |(host, _)| host);
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+
     /// Splits an absolute URL into its endpoint and its target (`/` when it has no path).
     ///
     /// # Errors
-    /// When the URL is not plain `http` or its authority is malformed.
+    /// When the URL is neither `http` nor `https` or its authority is malformed.
     pub fn split(url: &str) -> Result<(Self, String)> {
-        let Some(rest) = url.strip_prefix("http://") else {
-            bail!("{url:?} is not an http:// address");
+        let (scheme, rest) = if let Some(rest) = url.strip_prefix("http://") {
+            (Scheme::Http, rest)
+        } else if let Some(rest) = url.strip_prefix("https://") {
+            (Scheme::Https, rest)
+        } else {
+            bail!("{url:?} is not an http:// or https:// address");
         };
         let path_at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(path_at);
-        let authority = with_port(authority).with_context(|| format!("address {url:?}"))?;
+        let authority =
+            with_port(authority, scheme.port()).with_context(|| format!("address {url:?}"))?;
         let target = without_fragment(path);
         let slash = if target.starts_with('/') { "" } else { "/" };
-        Ok((Self { authority }, format!("{slash}{target}")))
+        Ok((Self { scheme, authority }, format!("{slash}{target}")))
     }
 
     /// The target that `location`, received in answer to a request for `target`, leads to.
@@ -46,7 +72,7 @@ impl Endpoint {
     pub fn resolve(&self, target: &str, location: &str) -> Result<String> {
         let location = without_fragment(location);
         if let Some(rest) = location.strip_prefix("//") {
-            return self.resolve(target, &format!("http://{rest}"));
+            return self.resolve(target, &format!("{}://{rest}", self.scheme));
         }
         if location.starts_with('/') {
             return Ok(location.to_owned());
@@ -60,12 +86,7 @@ impl Endpoint {
         }
         if has_scheme(location) {
             let (other, target) = Self::split(location).context("unusable location")?;
-            ensure!(
-                other == *self,
-                "location names {}, not {}",
-                other.authority,
-                self.authority
-            );
+            ensure!(other == *self, "location names {other}, not {self}");
             return Ok(target);
         }
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -88,7 +109,27 @@ impl FromStr for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.authority)
+        write!(f, "{}://{}", self.scheme, self.authority)
+    }
+}
+
+// === impl Scheme ===
+
+impl Scheme {
+    fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        })
     }
 }
 
@@ -102,7 +143,7 @@ pub fn with_digest(target: &str, digest: &str) -> String {
     format!("{target}{separator}digest={digest}")
 }
 
-fn with_port(authority: &str) -> Result<String> {
+fn with_port(authority: &str, default: u16) -> Result<String> {
     ensure!(!authority.is_empty(), "no host");
     ensure!(
         !authority.contains('@'),
@@ -111,7 +152,7 @@ fn with_port(authority: &str) -> Result<String> {
     let host_end = authority.rfind(']').map_or(0, |bracket| bracket + 1);
     let (_, after_host) = authority.split_at(host_end);
     let Some((_, port)) = after_host.rsplit_once(':') else {
-        return Ok(format!("{}:80", authority.to_ascii_lowercase()));
+        return Ok(format!("{}:{default}", authority.to_ascii_lowercase()));
     };
     port.parse::<u16>()
         .with_context(|| format!("port {port:?}"))?;
@@ -167,9 +208,24 @@ mod tests {
     fn locations_elsewhere_are_refused_by_name() {
         assert_eq!(
             resolve("http://other:5000/v2/").unwrap_err().to_string(),
-            "location names other:5000, not 127.0.0.1:5000"
+            "location names http://other:5000, not http://127.0.0.1:5000"
         );
-        assert!(resolve("https://127.0.0.1:5000/v2/").is_err());
+        assert_eq!(
+            resolve("https://127.0.0.1:5000/v2/")
+                .unwrap_err()
+                .to_string(),
+            "location names https://127.0.0.1:5000, not http://127.0.0.1:5000"
+        );
+        let endpoint: Endpoint = "https://127.0.0.1:5000".parse().unwrap();
+        assert!(
+            endpoint
+                .resolve(TARGET, "http://127.0.0.1:5000/v2/")
+                .is_err()
+        );
+        assert_eq!(
+            endpoint.resolve(TARGET, "//127.0.0.1:5000/u").unwrap(),
+            "/u"
+        );
         assert!(resolve("http://127.0.0.1:5001/v2/").is_err());
     }
 
@@ -187,21 +243,23 @@ mod tests {
 
     #[test]
     fn addresses_are_split_and_get_the_default_port() {
-        for (url, authority, target) in [
-            ("http://localhost:8080", "localhost:8080", "/"),
-            ("http://Localhost", "localhost:80", "/"),
-            ("http://[::1]:5000/v2/", "[::1]:5000", "/v2/"),
-            ("http://[::1]?q", "[::1]:80", "/?q"),
+        for (url, host, authority, target) in [
+            ("http://localhost:8080", "localhost", "localhost:8080", "/"),
+            ("http://Localhost", "localhost", "localhost:80", "/"),
+            ("https://Localhost", "localhost", "localhost:443", "/"),
+            ("http://[::1]:5000/v2/", "::1", "[::1]:5000", "/v2/"),
+            ("https://[::1]?q", "::1", "[::1]:443", "/?q"),
         ] {
             let (endpoint, path) = Endpoint::split(url).unwrap();
             assert_eq!((endpoint.authority(), path.as_str()), (authority, target));
+            assert_eq!(endpoint.host(), host);
         }
     }
 
     #[test]
     fn addresses_that_cannot_be_measured_are_refused() {
         for url in [
-            "https://x",
+            "ftp://x",
             "x:80",
             "http://",
             "http://x:99999",

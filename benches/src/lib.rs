@@ -1,4 +1,4 @@
-//! The measuring harness: loads any OCI registry over HTTP/1.1 and compares several in one run.
+//! The measuring harness: loads any OCI registry over HTTP/1.1 or HTTP/2 and compares several in one run.
 //!
 //! Invariants:
 //! 1. Content and digests are ready before the clock starts; checks of what came back run outside it.
@@ -6,16 +6,18 @@
 //! 3. Every measurement, start and stop is bounded in time, and no server outlives the run.
 //! 4. A failed request fails its measurement: a figure only ever counts work that succeeded.
 //!
-//! Elsewhere: arguments and printing (`main.rs`, `args.rs`). The transport is known to [`client`] alone, so
-//! TLS and HTTP/2 belong there; a new kind of load is a file in [`load`], and a row in [`compare`].
+//! Elsewhere: arguments and printing (`main.rs`, `args.rs`). What is below HTTP belongs in [`transport`], HTTP
+//! itself in [`client`]; a new kind of load is a file in [`load`], and a row in [`compare`].
 
 pub mod client;
 pub mod compare;
 pub mod content;
+mod driver;
 pub mod endpoint;
 pub mod load;
 pub mod process;
 pub mod registry;
 pub mod stats;
 pub mod table;
+pub mod transport;
 pub mod units;

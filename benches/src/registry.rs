@@ -2,6 +2,12 @@
 //!
 //! 1. A `Location` is always followed as given; nothing about a registry's paths is assumed but `/v2/`.
 //! 2. Every answer's status is checked, so a request that failed is never counted as work done.
+//! 3. To a server of files nothing can be pushed: what is to be read from it is placed beneath its root, at the
+//!    path a registry would serve it from.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -11,7 +17,8 @@ use hyper::body::Incoming;
 
 use crate::client::{Connection, Framing, Payload, expect_status};
 use crate::content::{Blob, Content};
-use crate::endpoint::{Endpoint, with_digest};
+use crate::endpoint::with_digest;
+use crate::load::Target;
 
 const OCTETS: &str = "application/octet-stream";
 /// The media type of image manifests.
@@ -22,6 +29,7 @@ pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub struct Repository {
     connection: Connection,
     name: String,
+    static_root: Option<PathBuf>,
 }
 
 /// The requests by which a blob is pushed.
@@ -38,22 +46,22 @@ pub enum Mode {
 // === impl Repository ===
 
 impl Repository {
-    /// Connects to `endpoint` for the repository `name`.
+    /// Connects to the repository of `target`.
     ///
     /// # Errors
-    /// When the registry does not accept the connection.
+    /// When the registry does not accept the connection, or not over the target's transport.
     ///
     /// # Cancel safety
     /// Dropping the future closes the socket.
-    pub async fn connect(endpoint: &Endpoint, name: &str) -> Result<Self> {
-        let connection = Connection::open(endpoint).await?;
+    pub async fn connect(target: &Target) -> Result<Self> {
         Ok(Self {
-            connection,
-            name: name.to_owned(),
+            connection: Connection::open(&target.endpoint, &target.transport).await?,
+            name: target.repository.clone(),
+            static_root: target.static_root.clone(),
         })
     }
 
-    /// Pushes `blob`; it is acknowledged when this returns.
+    /// Pushes `blob`; it is acknowledged when this returns. To a server of files, it is placed.
     ///
     /// # Errors
     /// When any of the requests fails or is refused.
@@ -61,6 +69,9 @@ impl Repository {
     /// # Cancel safety
     /// Dropping the future leaves an open upload behind and the connection unusable.
     pub async fn push(&mut self, blob: &Blob, mode: Mode) -> Result<()> {
+        if let Some(root) = &self.static_root {
+            return place(root, self.blob_target(&blob.digest), blob.content.clone()).await;
+        }
         let upload = self.start_upload().await?;
         let content = &blob.content;
         match mode {
@@ -95,7 +106,7 @@ impl Repository {
     /// # Cancel safety
     /// Dropping the future leaves the connection unusable.
     pub async fn pull(&mut self, digest: &str, seen: impl FnMut(&Bytes) + Send) -> Result<u64> {
-        let target = format!("/v2/{}/blobs/{digest}", self.name);
+        let target = self.blob_target(digest);
         let request = self.connection.request(Method::GET, &target);
         let response = self
             .answer(request, Payload::none(), 200)
@@ -104,7 +115,7 @@ impl Repository {
         self.connection.read(response.into_body(), seen).await
     }
 
-    /// Stores `manifest` under `tag`.
+    /// Stores `manifest` under `tag`. On a server of files, it is placed.
     ///
     /// # Errors
     /// When the request fails or is refused.
@@ -112,8 +123,12 @@ impl Repository {
     /// # Cancel safety
     /// Dropping the future leaves the connection unusable.
     pub async fn put_manifest(&mut self, tag: &str, manifest: Bytes) -> Result<()> {
-        let target = format!("/v2/{}/manifests/{tag}", self.name);
-        let payload = Payload::all(&Content::of(manifest), Framing::Length);
+        let target = self.manifest_target(tag);
+        let content = Content::of(manifest);
+        if let Some(root) = &self.static_root {
+            return place(root, target, content).await;
+        }
+        let payload = Payload::all(&content, Framing::Length);
         let request = self.connection.request(Method::PUT, &target);
         let request = request.header(CONTENT_TYPE, MANIFEST);
         self.exchange(request, payload, 201)
@@ -134,7 +149,7 @@ impl Repository {
         reference: &str,
         seen: impl FnMut(&Bytes) + Send,
     ) -> Result<u64> {
-        let target = format!("/v2/{}/manifests/{reference}", self.name);
+        let target = self.manifest_target(reference);
         let request = self
             .connection
             .request(Method::GET, &target)
@@ -144,6 +159,14 @@ impl Repository {
             .await
             .context("manifest pull")?;
         self.connection.read(response.into_body(), seen).await
+    }
+
+    fn blob_target(&self, digest: &str) -> String {
+        format!("/v2/{}/blobs/{digest}", self.name)
+    }
+
+    fn manifest_target(&self, reference: &str) -> String {
+        format!("/v2/{}/manifests/{reference}", self.name)
     }
 
     async fn start_upload(&mut self) -> Result<String> {
@@ -236,4 +259,27 @@ impl Repository {
         let response = self.connection.send(request).await?;
         expect_status(&mut self.connection, response, status).await
     }
+}
+
+/// Writes `content` to the file beneath `root` that a server of files answers a GET of `target` with.
+async fn place(root: &Path, target: String, content: Content) -> Result<()> {
+    let path = root.join(target.trim_start_matches('/'));
+    let shown = path.display().to_string();
+    let written = tokio::task::spawn_blocking(move || -> std::io::Result<()> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut file = File::create(path)?;
+        let mut at = 0;
+        while at < content.len() {
+            let piece = content.piece(at, content.len());
+            file.write_all(&piece)?;
+            at += piece.len() as u64;
+        }
+        Ok(())
+    });
+    written
+        .await
+        .context("a job panicked")?
+        .with_context(|| format!("cannot place {shown}"))
 }

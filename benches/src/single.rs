@@ -1,6 +1,8 @@
 //! One load against one running registry: its rounds, as a table.
 
-use anyhow::Result;
+use std::fs;
+
+use anyhow::{Context, Result};
 use floundr_benches::content::Source;
 use floundr_benches::load::manifest_get::ManifestGet;
 use floundr_benches::load::pull::Pull;
@@ -8,6 +10,7 @@ use floundr_benches::load::push::Push;
 use floundr_benches::load::small_push::{SmallPush, Until};
 use floundr_benches::load::{Outcome, Target};
 use floundr_benches::table::Table;
+use floundr_benches::transport::Transport;
 use floundr_benches::units::{MIB, figure, float};
 
 use crate::args::{Common, ManifestGetArguments, PullArguments, PushArguments, SmallPushArguments};
@@ -76,9 +79,16 @@ pub(crate) async fn manifest_get(arguments: &ManifestGetArguments) -> Result<Tab
 }
 
 fn prepare(common: &Common) -> Result<(Target, Source)> {
+    let trusted = match &common.ca {
+        Some(path) => fs::read(path).with_context(|| format!("cannot read {}", path.display()))?,
+        None => Vec::new(),
+    };
+    let transport = Transport::new(common.protocol(), &trusted).context("--ca")?;
     let target = Target {
         endpoint: common.url.clone(),
+        transport,
         repository: common.repository.clone(),
+        static_root: None,
         pids: common.pid.clone(),
         limit: common.limit,
     };

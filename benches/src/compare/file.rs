@@ -1,7 +1,8 @@
 //! The file that names the registries to compare, and how each is started.
 //!
 //! 1. Unknown keys and placeholders are refused: a misspelt setting must not silently measure a default.
-//! 2. Names are unique; they are the columns of the table.
+//! 2. Names are unique; they are the columns of the table. The first is a registry, not a limit.
+//! 3. Over TLS a contender is started as its `tls` says, and not at all without one.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,11 @@ use std::{env, fs};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
+use crate::compare::rows::Row;
+use crate::transport::Protocol;
+
 /// One registry, before a port and a folder are chosen.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contender {
     /// What the table calls it.
@@ -28,6 +32,27 @@ pub struct Contender {
     /// Whether to go on without it when its program is not installed.
     #[serde(default)]
     pub optional: bool,
+    /// What is different when it serves TLS.
+    pub tls: Option<Tls>,
+    /// Whether it is no registry but a limit of what one could reach.
+    #[serde(default)]
+    pub limit: bool,
+    /// The folder it serves, when it is a server of files: it takes no pushes.
+    pub static_root: Option<String>,
+}
+
+/// How a contender is started to serve TLS, where that differs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Arguments behind the others.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    /// Environment variables besides the others.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Address that answers 200 over TLS once the registry is ready.
+    pub ready: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,6 +70,12 @@ pub struct Places {
     pub dir: String,
     /// `{config}`
     pub config: String,
+    /// `{tls_port}`
+    pub tls_port: u16,
+    /// `{cert}`
+    pub cert: String,
+    /// `{key}`
+    pub key: String,
 }
 
 /// Reads the contenders from `path`; only those named in `only`, unless it is empty.
@@ -86,7 +117,12 @@ fn parse(text: &str) -> Result<Vec<Contender>> {
         );
         names.push(name);
     }
-    ensure!(!names.is_empty(), "no registry");
+    let first = contents.registry.first().context("no registry")?;
+    ensure!(
+        !first.limit,
+        "{:?} is a limit and comes first, where the registry to compare belongs",
+        first.name
+    );
     Ok(contents.registry)
 }
 
@@ -104,16 +140,34 @@ impl Contender {
             .map(|folder| folder.join(name))
             .find(|file| file.is_file())
     }
+
+    /// It, as it is started to be measured with `row`; `None` when it cannot serve that.
+    pub fn serving(&self, row: &Row) -> Option<Self> {
+        if self.static_root.is_some() && !row.load.only_reads() {
+            return None;
+        }
+        let mut started = self.clone();
+        if row.protocol != Protocol::Plain {
+            let tls = started.tls.take()?;
+            started.command.extend(tls.arguments);
+            started.env.extend(tls.env);
+            started.ready = tls.ready;
+        }
+        Some(started)
+    }
 }
 
 // === impl Places ===
 
 impl Places {
-    /// `text` with `{port}`, `{dir}` and `{config}` filled in; other braces are left alone.
+    /// `text` with the placeholders filled in; other braces are left alone.
     pub fn fill(&self, text: &str) -> String {
         text.replace("{port}", &self.port.to_string())
+            .replace("{tls_port}", &self.tls_port.to_string())
             .replace("{dir}", &self.dir)
             .replace("{config}", &self.config)
+            .replace("{cert}", &self.cert)
+            .replace("{key}", &self.key)
     }
 
     /// As [`fill`](Self::fill), but nothing in braces may be left.
@@ -123,7 +177,10 @@ impl Places {
     pub fn fill_all(&self, text: &str) -> Result<String> {
         let filled = self.fill(text);
         if filled.contains(['{', '}']) {
-            bail!("{text:?} has a placeholder that is not {{port}}, {{dir}} or {{config}}");
+            bail!(
+                "{text:?} has a placeholder that is none of {{port}}, {{tls_port}}, {{dir}}, \
+                 {{config}}, {{cert}} and {{key}}"
+            );
         }
         Ok(filled)
     }
@@ -132,12 +189,16 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::rows::rows;
 
     fn places() -> Places {
         Places {
             port: 5000,
             dir: "/d".into(),
             config: "/c.yml".into(),
+            tls_port: 5443,
+            cert: "/c.pem".into(),
+            key: "/k.pem".into(),
         }
     }
 
@@ -149,7 +210,12 @@ mod tests {
             .iter()
             .map(|contender| contender.name.as_str())
             .collect();
-        assert_eq!(names, ["floundr", "distribution", "docker-registry"]);
+        assert_eq!(
+            names,
+            ["floundr", "distribution", "docker-registry", "nginx"]
+        );
+        let limits: Vec<_> = contenders.iter().map(|contender| contender.limit).collect();
+        assert_eq!(limits, [false, false, false, true]);
         for contender in &contenders {
             assert!(
                 contender
@@ -157,7 +223,11 @@ mod tests {
                     .as_ref()
                     .is_none_or(|template| template.is_file())
             );
-            for part in contender.command.iter().chain([&contender.ready]) {
+            let tls = contender.tls.as_ref().unwrap();
+            let parts = contender.command.iter().chain(contender.env.values());
+            let parts = parts.chain([&contender.ready, &tls.ready]);
+            let parts = parts.chain(&tls.arguments).chain(tls.env.values());
+            for part in parts.chain(&contender.static_root) {
                 places().fill_all(part).unwrap();
             }
         }
@@ -168,8 +238,10 @@ mod tests {
     #[test]
     fn placeholders_are_filled_and_unknown_ones_refused() {
         assert_eq!(
-            places().fill_all("{dir}:{port} {config}").unwrap(),
-            "/d:5000 /c.yml"
+            places()
+                .fill_all("{dir}:{port} {config} {tls_port} {cert} {key}")
+                .unwrap(),
+            "/d:5000 /c.yml 5443 /c.pem /k.pem"
         );
         assert_eq!(places().fill("{ \"port\": {port} }"), "{ \"port\": 5000 }");
         assert!(places().fill_all("{prot}").is_err());
@@ -181,6 +253,9 @@ mod tests {
         assert_eq!(parse(good).unwrap().len(), 1);
         assert!(parse(&format!("{good}{good}")).is_err());
         assert!(parse(&format!("{good}comand = 1\n")).is_err());
+        assert!(parse(&format!("{good}limit = true\n")).is_err());
+        assert!(parse(&format!("{good}tls = {{}}\n")).is_err());
+        assert!(parse(&format!("{good}tls = {{ ready = 'x', prot = 1 }}\n")).is_err());
         assert!(parse("registry = []").is_err());
         assert!(parse(&good.replace("['x']", "[]")).is_err());
     }
@@ -193,5 +268,47 @@ mod tests {
         assert!(contender.program().is_some());
         contender.command = vec!["./not/there".into()];
         assert_eq!(contender.program(), None);
+    }
+
+    #[test]
+    fn over_tls_a_contender_is_started_as_it_says_and_not_at_all_without() {
+        let plain = "[[registry]]\nname = 'a'\ncommand = ['x', 'y']\nready = 'http://h'\n";
+        let tls = "env = { A = '1' }\n\
+                   tls = { ready = 'https://h', arguments = ['z'], env = { B = '2' } }\n";
+        let row = |id: &str| rows(1.0, &[id.to_owned()]).unwrap().remove(0);
+        let contender = parse(&format!("{plain}{tls}")).unwrap().remove(0);
+        for id in ["pull-1-tls", "push-1-h2"] {
+            let started = contender.serving(&row(id)).unwrap();
+            assert_eq!(started.command, ["x", "y", "z"]);
+            assert_eq!(started.ready, "https://h");
+            assert!(started.env.keys().eq(["A", "B"]));
+            assert!(parse(plain).unwrap()[0].serving(&row(id)).is_none());
+        }
+        let started = contender.serving(&row("pull-1")).unwrap();
+        assert_eq!(started.command, ["x", "y"]);
+        assert_eq!(started.ready, "http://h");
+    }
+
+    #[test]
+    fn a_server_of_files_serves_reads_alone() {
+        let text = "[[registry]]\nname = 'a'\ncommand = ['x']\nready = 'http://h'\n\
+                    static_root = '{dir}'\ntls = { ready = 'https://h' }\n";
+        let contender = parse(text).unwrap().remove(0);
+        let served: Vec<_> = rows(1.0, &[])
+            .unwrap()
+            .into_iter()
+            .filter(|row| contender.serving(row).is_some())
+            .map(|row| row.id)
+            .collect();
+        assert_eq!(
+            served,
+            [
+                "pull-1",
+                "pull-8",
+                "pull-1-tls",
+                "pull-1-h2",
+                "get-manifest"
+            ]
+        );
     }
 }

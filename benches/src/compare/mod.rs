@@ -6,7 +6,9 @@
 //! 2. Rounds are outermost, registries innermost, and their order turns by one each round, so a disk that slows
 //!    down hits all of them alike.
 //! 3. Between preparation and clock the file system is synced: nobody pays for the data of the one before.
+//! 4. All servers of a run show the same certificate. A row that a contender cannot serve is not measured with it.
 
+pub mod certificate;
 pub mod file;
 pub mod report;
 pub mod rows;
@@ -19,8 +21,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::compare::certificate::Certificate;
 use crate::compare::file::Contender;
-use crate::compare::report::{Figures, Measurement};
+use crate::compare::report::{Columns, Figures, Measurement};
 use crate::compare::rows::Row;
 use crate::compare::server::Server;
 use crate::content::Source;
@@ -45,6 +48,8 @@ pub struct Comparison {
     pub rows: Vec<Row>,
     /// The registries measured, in the order of the columns.
     pub registries: Vec<String>,
+    /// Those of them that are no registries but limits of what one could reach.
+    pub limits: Vec<String>,
     /// The registries left out because their program is not installed.
     pub left_out: Vec<String>,
     /// All measurements, in the order they were made.
@@ -56,8 +61,15 @@ pub struct Comparison {
 impl Comparison {
     /// The table in Markdown, with what was left out and what failed below it.
     pub fn markdown(&self) -> String {
-        let table = report::table(&self.rows, &self.registries, &self.measurements);
+        let columns = Columns {
+            registries: &self.registries,
+            limits: &self.limits,
+        };
+        let table = report::table(&self.rows, columns, &self.measurements);
         let mut text = table.markdown();
+        if self.has_gaps() {
+            text.push_str("\n`-`: not measured, because it cannot serve the row.\n");
+        }
         for name in &self.left_out {
             text.extend(["\nNot installed: ", name, ".\n"]);
         }
@@ -72,6 +84,16 @@ impl Comparison {
     /// Every measurement, one a line.
     pub fn csv(&self) -> String {
         report::csv(&self.measurements)
+    }
+
+    fn has_gaps(&self) -> bool {
+        self.rows.iter().any(|row| {
+            let measured = |name: &String| {
+                let mut of_row = self.measurements.iter().filter(|one| one.row == row.id);
+                of_row.any(|one| one.registry == *name)
+            };
+            !self.registries.iter().all(measured)
+        })
     }
 
     /// How many measurements failed.
@@ -97,18 +119,27 @@ pub async fn compare(
     options: &Options,
 ) -> Result<Comparison> {
     let (contenders, left_out) = installed(contenders)?;
-    let registries = contenders
-        .iter()
-        .map(|contender| contender.name.clone())
-        .collect();
+    let names = |limits_alone: bool| {
+        let named = contenders
+            .iter()
+            .filter(|contender| contender.limit || !limits_alone);
+        named.map(|contender| contender.name.clone()).collect()
+    };
+    let (registries, limits) = (names(false), names(true));
+    let certificate = Certificate::make()?;
     let mut source = Source::new()?;
     let mut measurements = Vec::new();
     for round in 1..=options.rounds {
         for row in &rows {
-            for contender in turned(&contenders, round) {
-                let result = measure(contender, row, options, &mut source).await;
+            let served = turned(&contenders, round).filter_map(|contender| contender.serving(row));
+            for contender in served {
+                let server = Server::start(&contender, row.protocol, &certificate, &options.dir);
+                let result = match server.await {
+                    Ok(server) => measure(server, row, options, &mut source).await,
+                    Err(error) => Err(error),
+                };
                 let result = result.map_err(|error| format!("{error:#}"));
-                let registry = contender.name.clone();
+                let registry = contender.name;
                 let one = Measurement {
                     row: row.id,
                     registry,
@@ -123,6 +154,7 @@ pub async fn compare(
     Ok(Comparison {
         rows,
         registries,
+        limits,
         left_out,
         measurements,
     })
@@ -134,15 +166,16 @@ pub(crate) fn progress(text: &str) {
 }
 
 async fn measure(
-    contender: &Contender,
+    server: Server,
     row: &Row,
     options: &Options,
     source: &mut Source,
 ) -> Result<Figures> {
-    let server = Server::start(contender, &options.dir).await?;
     let target = Target {
         endpoint: server.endpoint().clone(),
+        transport: server.transport().clone(),
         repository: "bench/compare".to_owned(),
+        static_root: server.static_root().map(Path::to_owned),
         pids: vec![server.pid()],
         limit: options.limit,
     };

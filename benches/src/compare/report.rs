@@ -2,8 +2,9 @@
 //!
 //! 1. A measurement that failed is shown as failed, with its error below: it never vanishes from the medians
 //!    unseen.
-//! 2. The ratio is the first registry's median to the best of the others, above 1 when the first is better,
-//!    for rates and costs alike.
+//! 2. A ratio is the first registry's median to the best of the other registries, or of the limits, above 1 when
+//!    the first is better, for rates and costs alike. A limit is never among the other registries.
+//! 3. `-` is a row that was not measured, because the registry cannot serve it.
 
 use crate::compare::rows::{Rate, Row};
 use crate::load::Outcome;
@@ -47,12 +48,47 @@ pub struct Figures {
     pub client_cpu: f64,
 }
 
+/// Who is compared.
+#[derive(Debug, Clone, Copy)]
+pub struct Columns<'a> {
+    /// Everyone, in the order of the columns.
+    pub registries: &'a [String],
+    /// Those of them that are limits.
+    pub limits: &'a [String],
+}
+
 /// A line of the table: which figure of which row.
 struct Line {
     title: String,
     row: Option<&'static str>,
     figure: fn(&Figures) -> f64,
     more_is_better: bool,
+}
+
+/// A round of it failed.
+#[derive(Debug)]
+struct Failed;
+
+// === impl Columns ===
+
+impl Columns<'_> {
+    /// The titles of the ratios, each with the columns whose best the first one is compared with.
+    fn ratios(self) -> Vec<(&'static str, Vec<usize>)> {
+        let is_limit = |name| self.limits.contains(name);
+        if self.registries.first().is_none_or(is_limit) {
+            return Vec::new();
+        }
+        let mut ratios = Vec::new();
+        for (title, limits) in [("first / best other", false), ("first / limit", true)] {
+            let others = self.registries.iter().enumerate().skip(1);
+            let others = others.filter(|(_, name)| is_limit(name) == limits);
+            let columns: Vec<_> = others.map(|(column, _)| column).collect();
+            if !columns.is_empty() {
+                ratios.push((title, columns));
+            }
+        }
+        ratios
+    }
 }
 
 // === impl Figures ===
@@ -77,13 +113,14 @@ impl Figures {
     }
 }
 
-/// The table: a line for each figure, a column for each registry with median and (smallest..largest).
-pub fn table(rows: &[Row], registries: &[String], measurements: &[Measurement]) -> Table {
+/// The table: a line for each figure, a column for each registry with median and (smallest..largest), and the
+/// first one's ratios.
+pub fn table(rows: &[Row], columns: Columns<'_>, measurements: &[Measurement]) -> Table {
+    let registries = columns.registries;
+    let ratios = columns.ratios();
     let mut header = vec!["row".to_owned()];
     header.extend(registries.iter().cloned());
-    if registries.len() > 1 {
-        header.push("first / best other".to_owned());
-    }
+    header.extend(ratios.iter().map(|(title, _)| (*title).to_owned()));
     let mut table = Table::new(header);
     for line in lines(rows) {
         let summaries: Vec<_> = registries
@@ -92,7 +129,11 @@ pub fn table(rows: &[Row], registries: &[String], measurements: &[Measurement]) 
             .collect();
         let mut cells = vec![line.title.clone()];
         cells.extend(summaries.iter().map(|summary| cell(summary.as_ref())));
-        cells.extend(ratio(&summaries, line.more_is_better).map(|ratio| format!("{ratio:.2}")));
+        for (_, others) in &ratios {
+            let of = |at: &usize| summaries.get(*at)?.as_ref()?.as_ref().ok();
+            let best = ratio(of(&0), others.iter().filter_map(of), line.more_is_better);
+            cells.push(best.map_or_else(String::new, |ratio| format!("{ratio:.2}")));
+        }
         table.row(cells);
     }
     table
@@ -190,37 +231,48 @@ fn lines(rows: &[Row]) -> Vec<Line> {
     lines
 }
 
-/// The line's summary for `registry`; `None` when it has a failure or no measurement. Over all rows, the
-/// figure of a round is the largest of its rows.
-fn summary(line: &Line, registry: &str, measurements: &[Measurement]) -> Option<Summary> {
+/// The line's summary for `registry`: `None` when it was not measured, an error when it failed. Over all rows,
+/// the figure of a round is the largest of its rows.
+fn summary(
+    line: &Line,
+    registry: &str,
+    measurements: &[Measurement],
+) -> Option<Result<Summary, Failed>> {
     let mine = measurements
         .iter()
         .filter(|one| one.registry == registry && line.row.is_none_or(|row| row == one.row));
     let mut values: Vec<(u32, f64)> = Vec::new();
     for one in mine {
-        let value = (line.figure)(one.result.as_ref().ok()?);
+        let Ok(figures) = &one.result else {
+            return Some(Err(Failed));
+        };
+        let value = (line.figure)(figures);
         match values.iter_mut().find(|(round, _)| *round == one.round) {
             Some((_, largest)) => *largest = largest.max(value),
             None => values.push((one.round, value)),
         }
     }
     let values: Vec<f64> = values.into_iter().map(|(_, value)| value).collect();
-    Summary::of(&values)
+    Summary::of(&values).map(Ok)
 }
 
-fn cell(summary: Option<&Summary>) -> String {
-    summary.map_or_else(
-        || "failed".to_owned(),
-        |Summary { median, min, max }| {
+fn cell(summary: Option<&Result<Summary, Failed>>) -> String {
+    match summary {
+        None => "-".to_owned(),
+        Some(Err(Failed)) => "failed".to_owned(),
+        Some(Ok(Summary { median, min, max })) => {
             format!("{} ({}..{})", figure(*median), figure(*min), figure(*max))
-        },
-    )
+        }
+    }
 }
 
-fn ratio(summaries: &[Option<Summary>], more_is_better: bool) -> Option<f64> {
-    let (first, others) = summaries.split_first()?;
-    let first = first.as_ref()?.median;
-    let others = others.iter().flatten().map(|summary| summary.median);
+fn ratio<'a>(
+    first: Option<&Summary>,
+    others: impl Iterator<Item = &'a Summary>,
+    more_is_better: bool,
+) -> Option<f64> {
+    let first = first?.median;
+    let others = others.map(|summary| summary.median);
     let (ratio, better): (f64, f64) = if more_is_better {
         let best = others.reduce(f64::max)?;
         (first / best, best)
@@ -267,17 +319,46 @@ mod tests {
         ]
     }
 
+    /// The table of row `push-1` for the columns `names`, of which those in `limits` are limits.
+    fn shown(names: &[&str], limits: &[&str], measurements: &[Measurement]) -> String {
+        let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let (registries, limits) = (owned(names), owned(limits));
+        let columns = Columns {
+            registries: &registries,
+            limits: &limits,
+        };
+        let rows = rows(1.0, &["push-1".into()]).unwrap();
+        table(&rows, columns, measurements).csv()
+    }
+
     #[test]
     fn the_table_shows_median_spread_and_ratio() {
-        let rows = rows(1.0, &["push-1".into()]).unwrap();
-        let table = table(&rows, &["a".into(), "b".into()], &sample());
         let expected = "\
 row,a,b,first / best other
 \"push 1 x 1 GiB, MB/s\",300 (100..450),150 (150..150),2.00
 - server CPU s/GiB,0.50 (0.50..0.50),0.50 (0.50..0.50),1.00
 \"peak anonymous memory over all of these, MiB\",30.0 (10.0..45.0),15.0 (15.0..15.0),0.50
 ";
-        assert_eq!(table.csv(), expected);
+        assert_eq!(shown(&["a", "b"], &[], &sample()), expected);
+    }
+
+    #[test]
+    fn a_limit_has_a_ratio_of_its_own_and_is_no_other_registry() {
+        let mut measurements = sample();
+        measurements.push(measured("c", 1, 600.0));
+        let table = shown(&["a", "b", "c"], &["c"], &measurements);
+        assert!(table.starts_with("row,a,b,c,first / best other,first / limit\n"));
+        assert!(table.contains(",600 (600..600),2.00,0.50\n"), "{table}");
+        let table = shown(&["a", "c"], &["c"], &measurements);
+        assert!(table.starts_with("row,a,c,first / limit\n"), "{table}");
+        let table = shown(&["c"], &["c"], &measurements);
+        assert!(table.starts_with("row,c\n"), "{table}");
+    }
+
+    #[test]
+    fn what_was_not_measured_is_a_dash_and_not_a_failure() {
+        let table = shown(&["a", "b", "c"], &["c"], &sample());
+        assert!(table.contains(",150 (150..150),-,2.00,\n"), "{table}");
     }
 
     #[test]
@@ -289,19 +370,24 @@ row,a,b,first / best other
             round: 4,
             result: Err("status is 500, not 201".into()),
         });
-        let rows = rows(1.0, &["push-1".into()]).unwrap();
-        let table = table(&rows, &["a".into(), "b".into()], &measurements).csv();
+        let table = shown(&["a", "b"], &[], &measurements);
         assert!(table.contains("300 (100..450),failed,\n"), "{table}");
         assert!(csv(&measurements).ends_with("push-1,b,4,,,,,,,,,\"status is 500, not 201\"\n"));
     }
 
     #[test]
     fn costs_and_rates_have_ratios_the_same_way_up() {
-        let of = |value: f64| Summary::of(&[value]);
-        assert_eq!(ratio(&[of(4.0), of(1.0), of(2.0)], true), Some(2.0));
-        assert_eq!(ratio(&[of(1.0), of(4.0), of(2.0)], false), Some(2.0));
-        assert_eq!(ratio(&[of(1.0)], true), None);
-        assert_eq!(ratio(&[None, of(1.0)], true), None);
-        assert_eq!(ratio(&[of(0.0), of(1.0)], false), None);
+        let of = |values: &[f64], more_is_better| {
+            let summaries: Vec<_> = values
+                .iter()
+                .filter_map(|value| Summary::of(&[*value]))
+                .collect();
+            ratio(summaries.first(), summaries.iter().skip(1), more_is_better)
+        };
+        assert_eq!(of(&[4.0, 1.0, 2.0], true), Some(2.0));
+        assert_eq!(of(&[1.0, 4.0, 2.0], false), Some(2.0));
+        assert_eq!(of(&[1.0], true), None);
+        assert_eq!(of(&[], true), None);
+        assert_eq!(of(&[0.0, 1.0], false), None);
     }
 }

@@ -15,6 +15,7 @@ use crate::load::push::Push;
 use crate::load::small_push::{SmallPush, Until};
 use crate::load::{Outcome, Target};
 use crate::registry::Mode;
+use crate::transport::Protocol;
 use crate::units::{GIB, KIB, MIB, scaled};
 
 /// One row.
@@ -28,6 +29,8 @@ pub struct Row {
     pub load: Load,
     /// Its main figure.
     pub rate: Rate,
+    /// What carries it.
+    pub protocol: Protocol,
 }
 
 /// The load of a row.
@@ -68,6 +71,14 @@ pub enum Rate {
 // === impl Load ===
 
 impl Load {
+    /// Whether nothing is pushed once it is prepared, so that a server of files can serve it.
+    pub fn only_reads(&self) -> bool {
+        match self {
+            Self::Pull(_) | Self::ManifestGet(_) => true,
+            Self::Push(_) | Self::SmallPush(_) => false,
+        }
+    }
+
     /// Pushes what is to be read, and proves that it comes back right.
     ///
     /// # Errors
@@ -117,6 +128,7 @@ pub fn rows(scale: f64, only: &[String]) -> Result<Vec<Row>> {
         bail!("scale is {scale}, not above 0");
     }
     let mut rows = throughput_rows(scale);
+    rows.extend(transport_rows(scale));
     rows.extend(operation_rows(scale));
     for id in only {
         if !rows.iter().any(|row| row.id == id) {
@@ -143,6 +155,7 @@ fn throughput_rows(scale: f64) -> Vec<Row> {
         title,
         load,
         rate: Rate::Megabytes,
+        protocol: Protocol::Plain,
     };
     vec![
         row(
@@ -179,6 +192,41 @@ fn throughput_rows(scale: f64) -> Vec<Row> {
     ]
 }
 
+/// One large push and pull, as with plain HTTP/1.1, over the other protocols.
+fn transport_rows(scale: f64) -> Vec<Row> {
+    let size = scaled(GIB, scale, KIB);
+    let push = Load::Push(Push {
+        size,
+        streams: 1,
+        mode: Mode::Monolithic,
+    });
+    let pull = Load::Pull(Pull { size, streams: 1 });
+    let row = |id, title, load, protocol| Row {
+        id,
+        title,
+        load,
+        rate: Rate::Megabytes,
+        protocol,
+    };
+    let (tls, http2) = (Protocol::Tls, Protocol::Http2);
+    vec![
+        row("push-1-tls", "push 1 x 1 GiB, TLS, MB/s", push, tls),
+        row(
+            "push-1-h2",
+            "push 1 x 1 GiB, TLS and HTTP/2, MB/s",
+            push,
+            http2,
+        ),
+        row("pull-1-tls", "pull 1 x 1 GiB, TLS, MB/s", pull, tls),
+        row(
+            "pull-1-h2",
+            "pull 1 x 1 GiB, TLS and HTTP/2, MB/s",
+            pull,
+            http2,
+        ),
+    ]
+}
+
 fn operation_rows(scale: f64) -> Vec<Row> {
     let clients = 32;
     let small = SmallPush {
@@ -195,6 +243,7 @@ fn operation_rows(scale: f64) -> Vec<Row> {
         title,
         load,
         rate: Rate::Operations,
+        protocol: Protocol::Plain,
     };
     vec![
         row(
@@ -217,7 +266,7 @@ mod tests {
     #[test]
     fn rows_scale_but_keep_something_to_measure() {
         let rows = rows(0.000_001, &[]).unwrap();
-        assert_eq!(rows.len(), 7);
+        assert_eq!(rows.len(), 11);
         for row in rows {
             match row.load {
                 Load::Push(push) => assert!(push.size >= KIB),

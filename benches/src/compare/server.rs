@@ -6,19 +6,23 @@
 //!    does not answer in time.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, anyhow, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
 use crate::client::{Connection, Payload, expect_status};
+use crate::compare::certificate::Certificate;
 use crate::compare::file::{Contender, Places};
 use crate::endpoint::Endpoint;
+use crate::transport::{Protocol, Transport};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -28,6 +32,8 @@ const POLL: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Server {
     endpoint: Endpoint,
+    transport: Transport,
+    static_root: Option<PathBuf>,
     child: Child,
     // Dropped, and so deleted, after `drop` has stopped the process that writes to it.
     folder: TempDir,
@@ -36,23 +42,33 @@ pub struct Server {
 // === impl Server ===
 
 impl Server {
-    /// Starts `contender` on a free port with a fresh folder inside `parent`, and waits until it is ready.
+    /// Starts `contender` on free ports with a fresh folder inside `parent`, and waits until it is ready, spoken to
+    /// over `protocol`; it is to show `certificate`.
     ///
     /// # Errors
     /// When it cannot be started, ends early or is not ready in time.
     ///
     /// # Cancel safety
     /// Dropping the future stops the process and deletes the folder.
-    pub async fn start(contender: &Contender, parent: &Path) -> Result<Self> {
+    pub async fn start(
+        contender: &Contender,
+        protocol: Protocol,
+        certificate: &Certificate,
+        parent: &Path,
+    ) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("floundr-bench-")
             .tempdir_in(parent)
             .with_context(|| format!("cannot make a folder in {}", parent.display()))?;
-        let places = places(contender, folder.path())?;
+        let places = places(contender, certificate, folder.path())?;
+        let static_root = contender.static_root.as_deref();
+        let static_root = static_root.map(|root| places.fill_all(root)).transpose()?;
         let (endpoint, ready) = Endpoint::split(&places.fill_all(&contender.ready)?)?;
         let child = spawn(contender, &places, folder.path())?;
         let mut server = Self {
             endpoint,
+            transport: certificate.transport(protocol)?,
+            static_root: static_root.map(PathBuf::from),
             child,
             folder,
         };
@@ -66,6 +82,16 @@ impl Server {
     /// Where it listens.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// How it is spoken to.
+    pub fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// The folder it serves, when it is a server of files.
+    pub fn static_root(&self) -> Option<&Path> {
+        self.static_root.as_deref()
     }
 
     /// Its process id.
@@ -94,7 +120,7 @@ impl Server {
             if let Some(status) = self.child.try_wait().context("cannot await the process")? {
                 bail!("ended before it was ready: {status}");
             }
-            match answers(&self.endpoint, target).await {
+            match answers(&self.endpoint, &self.transport, target).await {
                 Ok(()) => return Ok(()),
                 Err(_not_yet) => sleep(POLL).await,
             }
@@ -123,7 +149,9 @@ impl Server {
             }
             thread::sleep(POLL);
         }
-        self.child.kill().context("cannot send SIGKILL")?;
+        // The whole group, so that no worker outlives it; its id is not free before the wait.
+        kill_process_group(Pid::from_child(&self.child), Signal::KILL)
+            .context("cannot send SIGKILL")?;
         self.child
             .wait()
             .map(drop)
@@ -139,7 +167,7 @@ impl Drop for Server {
     }
 }
 
-fn places(contender: &Contender, folder: &Path) -> Result<Places> {
+fn places(contender: &Contender, certificate: &Certificate, folder: &Path) -> Result<Places> {
     let text = |path: &Path| {
         path.to_str()
             .map(str::to_owned)
@@ -147,10 +175,14 @@ fn places(contender: &Contender, folder: &Path) -> Result<Places> {
     };
     let (data, config) = (folder.join("data"), folder.join("config"));
     fs::create_dir(&data).context("cannot make the data folder")?;
+    let [port, tls_port] = free_ports()?;
     let places = Places {
-        port: free_port()?,
+        port,
         dir: text(&data)?,
         config: text(&config)?,
+        tls_port,
+        cert: text(&certificate.path())?,
+        key: text(&certificate.key_path())?,
     };
     if let Some(template) = &contender.template {
         let filled = fs::read_to_string(template)
@@ -177,17 +209,21 @@ fn spawn(contender: &Contender, places: &Places, folder: &Path) -> Result<Child>
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors)
+        .process_group(0)
         .spawn()
         .with_context(|| format!("cannot start {}", program.display()))
 }
 
-fn free_port() -> Result<u16> {
-    let socket = std::net::TcpListener::bind("127.0.0.1:0").context("no free port")?;
-    Ok(socket.local_addr().context("no free port")?.port())
+/// Two ports, free when this returns; both are held until then, so they differ.
+fn free_ports() -> Result<[u16; 2]> {
+    let hold = || TcpListener::bind("127.0.0.1:0").context("no free port");
+    let port = |held: &TcpListener| Ok::<_, Error>(held.local_addr()?.port());
+    let (one, other) = (hold()?, hold()?);
+    Ok([port(&one)?, port(&other)?])
 }
 
-async fn answers(endpoint: &Endpoint, target: &str) -> Result<()> {
-    let mut connection = Connection::open(endpoint).await?;
+async fn answers(endpoint: &Endpoint, transport: &Transport, target: &str) -> Result<()> {
+    let mut connection = Connection::open(endpoint, transport).await?;
     let request = connection
         .request(http::Method::GET, target)
         .body(Payload::none())?;
@@ -207,9 +243,13 @@ mod tests {
             command: vec!["sh".into(), "-c".into(), script.into()],
             env: [("WORD".into(), "from {port}".into())].into(),
             ready: "http://127.0.0.1:{port}/".into(),
-            template: None,
-            optional: false,
+            ..Contender::default()
         }
+    }
+
+    async fn start(script: &str, parent: &Path) -> Result<Server> {
+        let certificate = Certificate::make().unwrap();
+        Server::start(&shell(script), Protocol::Plain, &certificate, parent).await
     }
 
     async fn written(file: &Path) {
@@ -225,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_ends_early_is_reported_with_its_log() {
         let parent = tempfile::tempdir().unwrap();
-        let error = Server::start(&shell("echo $WORD; exit 3"), parent.path())
+        let error = start("echo $WORD; exit 3", parent.path())
             .await
             .unwrap_err();
         let text = format!("{error:#}");
@@ -241,9 +281,8 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let pid_file = parent.path().join("pid");
         let script = format!("echo $$ >{}; exec sleep 600", pid_file.display());
-        let contender = shell(&script);
         tokio::select! {
-            started = Server::start(&contender, parent.path()) => panic!("{started:?}"),
+            started = start(&script, parent.path()) => panic!("{started:?}"),
             () = written(&pid_file) => (),
         }
         let pid = fs::read_to_string(&pid_file).unwrap();

@@ -10,6 +10,7 @@ pub mod pull;
 pub mod push;
 pub mod small_push;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -20,6 +21,7 @@ use crate::endpoint::Endpoint;
 use crate::process::{Usage, Watch, own_cpu};
 use crate::registry::Repository;
 use crate::stats::Latencies;
+use crate::transport::Transport;
 use crate::units::float;
 
 /// What is measured, and within which bounds.
@@ -27,9 +29,13 @@ use crate::units::float;
 pub struct Target {
     /// The registry.
     pub endpoint: Endpoint,
+    /// What carries the requests.
+    pub transport: Transport,
     /// The repository to use; created by pushing to it.
     pub repository: String,
-    /// The server's process ids; its cost is not measured when there are none.
+    /// Of a server of files, the folder it serves: what is to be read is placed there instead of pushed.
+    pub static_root: Option<PathBuf>,
+    /// The server's process ids; its cost, with that of their children, is not measured when there are none.
     pub pids: Vec<u32>,
     /// The longest a preparation, and a measurement, may take.
     pub limit: Duration,
@@ -85,8 +91,7 @@ impl Target {
     /// # Cancel safety
     /// Dropping the future closes the socket.
     pub async fn connect_one(&self) -> Result<Repository> {
-        let connection = Repository::connect(&self.endpoint, &self.repository);
-        self.within("connecting", connection).await
+        self.within("connecting", Repository::connect(self)).await
     }
 
     /// Runs a preparation or check within the limit.

@@ -3,21 +3,26 @@
 //! 1. Every step of an upload must go to the `Location` the step before gave, query included, which changes
 //!    with each step.
 //! 2. `Content-Range` must continue where the upload ends; a body without it must be of unannounced length.
+//! 3. Over TLS it speaks what ALPN chose, and gives absolute locations with the scheme it is spoken to.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use floundr_benches::content::Content;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 /// How the fake behaves.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,6 +33,8 @@ pub(crate) struct Manner {
     pub(crate) corrupt: bool,
     /// Refuses every finish with status 500.
     pub(crate) refuse: bool,
+    /// The scheme of absolute locations, when it is not the one that is spoken.
+    pub(crate) scheme: Option<&'static str>,
 }
 
 /// What the fake has seen.
@@ -37,6 +44,8 @@ pub(crate) struct Seen {
     pub(crate) stored: HashMap<String, Bytes>,
     /// How many appends there were.
     pub(crate) appends: usize,
+    /// The version of every request.
+    pub(crate) versions: Vec<Version>,
     uploads: HashMap<String, Vec<u8>>,
     steps: usize,
 }
@@ -47,6 +56,9 @@ pub(crate) struct Fake {
     pub(crate) address: String,
     pub(crate) manner: Manner,
     pub(crate) seen: Arc<Mutex<Seen>>,
+    /// A folder that is served as well.
+    pub(crate) folder: Option<PathBuf>,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -55,12 +67,22 @@ type Answer = Response<Full<Bytes>>;
 
 impl Fake {
     pub(crate) async fn start(manner: Manner) -> Self {
+        Self::start_with(manner, None, None).await
+    }
+
+    pub(crate) async fn start_with(
+        manner: Manner,
+        tls: Option<ServerConfig>,
+        folder: Option<PathBuf>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let fake = Self {
             address,
             manner,
             seen: Arc::default(),
+            folder,
+            tls: tls.map(Arc::new),
         };
         tokio::spawn(fake.clone().serve(listener));
         fake
@@ -69,17 +91,39 @@ impl Fake {
     async fn serve(self, listener: TcpListener) {
         loop {
             let (socket, _) = listener.accept().await.unwrap();
-            let fake = self.clone();
-            let service = service_fn(move |request| fake.clone().answer(request));
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(socket), service));
+            tokio::spawn(self.clone().speak(socket));
         }
+    }
+
+    async fn speak(self, socket: TcpStream) {
+        let Some(tls) = &self.tls else {
+            return self.speak_http1(socket).await;
+        };
+        // A client that gives up on the handshake has its own error to show.
+        let Ok(stream) = TlsAcceptor::from(Arc::clone(tls)).accept(socket).await else {
+            return;
+        };
+        if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+            return self.speak_http1(stream).await;
+        }
+        let service = service_fn(move |request| self.clone().answer(request));
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), service);
+        connection.await.ok();
+    }
+
+    async fn speak_http1(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let service = service_fn(move |request| self.clone().answer(request));
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        connection.await.ok();
     }
 
     async fn answer(self, request: Request<Incoming>) -> Result<Answer, Infallible> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        let target = head.uri.to_string();
+        let target = head.uri.path_and_query().unwrap().to_string();
         let mut seen = self.seen.lock().unwrap();
+        seen.versions.push(head.version);
         let last = head.uri.path().rsplit('/').next().unwrap();
         Ok(match head.method {
             Method::POST => self.step(&mut seen, Vec::new()),
@@ -89,7 +133,7 @@ impl Fake {
                 status(StatusCode::CREATED)
             }
             Method::PUT => self.finish(&mut seen, &target, &body),
-            _ => self.read(&seen, last),
+            _ => self.read(&seen, &target, last),
         })
     }
 
@@ -133,8 +177,10 @@ impl Fake {
         seen.steps += 1;
         let target = format!("/uploads/here?_state=a%2Fb{}==", seen.steps);
         seen.uploads.insert(target.clone(), upload);
+        let spoken = if self.tls.is_some() { "https" } else { "http" };
+        let scheme = self.manner.scheme.unwrap_or(spoken);
         let host = if self.manner.absolute {
-            format!("http://{}", self.address)
+            format!("{scheme}://{}", self.address)
         } else {
             String::new()
         };
@@ -144,11 +190,13 @@ impl Fake {
         answer
     }
 
-    fn read(&self, seen: &Seen, name: &str) -> Answer {
-        let Some(bytes) = seen.stored.get(name) else {
+    fn read(&self, seen: &Seen, target: &str, name: &str) -> Answer {
+        let path = |folder: &PathBuf| folder.join(target.trim_start_matches('/'));
+        let placed = || std::fs::read(path(self.folder.as_ref()?)).ok();
+        let stored = seen.stored.get(name).map(|bytes| bytes.to_vec());
+        let Some(mut bytes) = stored.or_else(placed) else {
             return status(StatusCode::NOT_FOUND);
         };
-        let mut bytes = bytes.to_vec();
         if self.manner.corrupt {
             bytes[0] ^= 1;
         }

@@ -9,6 +9,7 @@ use floundr_benches::load::push::Push;
 use floundr_benches::load::small_push::{SmallPush, Until};
 use floundr_benches::load::{Outcome, Target};
 use floundr_benches::registry::Mode;
+use floundr_benches::transport::Transport;
 
 use crate::fake::{Fake, Manner};
 
@@ -18,7 +19,9 @@ async fn fake(manner: Manner) -> (Fake, Target, Source) {
     let fake = Fake::start(manner).await;
     let target = Target {
         endpoint: format!("http://{}", fake.address).parse().unwrap(),
+        transport: Transport::Plain,
         repository: "a/b".into(),
+        static_root: None,
         pids: vec![std::process::id()],
         limit: Duration::from_secs(30),
     };
@@ -185,7 +188,9 @@ async fn a_server_that_never_answers_ends_at_the_limit() {
         endpoint: format!("http://{}", silent.local_addr().unwrap())
             .parse()
             .unwrap(),
+        transport: Transport::Plain,
         repository: "a".into(),
+        static_root: None,
         pids: Vec::new(),
         limit: Duration::from_millis(50),
     };

@@ -4,3 +4,5 @@
 mod fake; // the registry
 #[cfg(test)]
 mod loads; // each load, and what it refuses to count
+#[cfg(test)]
+mod transports; // TLS and HTTP/2, what they refuse, and servers of files
