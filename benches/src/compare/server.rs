@@ -25,7 +25,7 @@ use crate::endpoint::Endpoint;
 use crate::transport::{Protocol, Transport};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+const STOP_WITHIN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 const POLL: Duration = Duration::from_millis(10);
 
 /// A running registry with a data folder of its own.
@@ -288,5 +288,27 @@ mod tests {
         let pid = fs::read_to_string(&pid_file).unwrap();
         assert!(!Path::new(&format!("/proc/{}", pid.trim())).exists());
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_worker_does_not_outlive_a_server_that_has_to_be_killed() {
+        let parent = tempfile::tempdir().unwrap();
+        let pid_file = parent.path().join("pid");
+        let worker = format!("echo $$ >{}; sleep 600; true", pid_file.display());
+        let script = format!("trap '' TERM; sh -c '{worker}'; true");
+        tokio::select! {
+            started = start(&script, parent.path()) => panic!("{started:?}"),
+            () = written(&pid_file) => (),
+        }
+        let pid = fs::read_to_string(&pid_file).unwrap();
+        let stat = format!("/proc/{}/stat", pid.trim());
+        // Ended, even if whoever inherited it has not asked how.
+        let ended = || fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
+        let ended_in_time = async {
+            while !ended() {
+                sleep(POLL).await
+            }
+        };
+        timeout(READY_WITHIN, ended_in_time).await.unwrap();
     }
 }
