@@ -40,7 +40,7 @@ pub(crate) struct Common {
     /// Address of the registry, such as `http://127.0.0.1:8080` or `https://127.0.0.1:8443`.
     #[arg(long)]
     pub(crate) url: Endpoint,
-    /// PEM file with the certificate to trust; https needs it.
+    /// PEM file with the certificate to trust, the server's own or its issuer's; https needs it.
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
     /// Speak HTTP/2, or fail when the registry does not.
