@@ -252,14 +252,15 @@ mod tests {
         Server::start(&shell(script), Protocol::Plain, &certificate, parent).await
     }
 
-    async fn written(file: &Path) {
-        while fs::read_to_string(file)
-            .unwrap_or_default()
-            .trim()
-            .is_empty()
-        {
+    async fn until(reached: impl Fn() -> bool) {
+        while !reached() {
             sleep(POLL).await;
         }
+    }
+
+    async fn written(file: &Path) {
+        let text = || fs::read_to_string(file).unwrap_or_default();
+        until(|| !text().trim().is_empty()).await;
     }
 
     #[tokio::test]
@@ -304,11 +305,6 @@ mod tests {
         let stat = format!("/proc/{}/stat", pid.trim());
         // Ended, even if whoever inherited it has not asked how.
         let ended = || fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
-        let ended_in_time = async {
-            while !ended() {
-                sleep(POLL).await
-            }
-        };
-        timeout(READY_WITHIN, ended_in_time).await.unwrap();
+        timeout(READY_WITHIN, until(ended)).await.unwrap();
     }
 }
