@@ -146,12 +146,16 @@ pub(crate) struct CompareArguments {
     /// Only these registries, separated by commas.
     #[arg(long, value_delimiter = ',')]
     pub(crate) only: Vec<String>,
-    /// Only these rows, separated by commas; a wrong name lists all.
+    /// Only these rows, separated by commas; a wrong name lists all. `memory-64`, which needs 16 GiB of disk, is
+    /// measured only when it is named here.
     #[arg(long, value_delimiter = ',')]
     pub(crate) rows: Vec<String>,
     /// Also write the table to this file.
     #[arg(long)]
     pub(crate) markdown: Option<PathBuf>,
+    /// Also draw the medians into this file, as SVG.
+    #[arg(long)]
+    pub(crate) chart: Option<PathBuf>,
     /// Write every measurement to this file instead of behind the table.
     #[arg(long)]
     pub(crate) csv: Option<PathBuf>,

@@ -7,8 +7,8 @@
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
-use tokio::task::JoinSet;
+use sha2::{Digest, Sha256, Sha512};
+use tokio::task::spawn_blocking;
 
 use crate::units::{KIB, MIB};
 
@@ -38,13 +38,23 @@ pub struct Content {
 pub struct Blob {
     /// The bytes.
     pub content: Content,
-    /// `sha256:` and 64 hexadecimal digits.
+    /// The algorithm, a colon and hexadecimal digits.
     pub digest: String,
 }
 
-/// A fast generator (splitmix64), seeded by the operating system; not for secrets.
+/// What a blob is named by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Algorithm {
+    /// What every registry knows.
+    #[default]
+    Sha256,
+    /// What the specification allows besides.
+    Sha512,
+}
+
+/// A fast generator (splitmix64): the same numbers for the same seed; not for secrets.
 #[derive(Debug)]
-struct Random(u64);
+pub struct Random(u64);
 
 // === impl Source ===
 
@@ -55,7 +65,7 @@ impl Source {
     /// When the operating system has no random seed to give.
     pub fn new() -> Result<Self> {
         let seed = getrandom::u64().context("no random seed from the operating system")?;
-        let mut random = Random(seed);
+        let mut random = Random::seeded(seed);
         let pool = random.bytes(POOL_BYTES);
         Ok(Self { pool, random })
     }
@@ -72,7 +82,7 @@ impl Source {
         }
     }
 
-    /// `count` new blobs of `len` bytes each, hashed on as many threads as the machine has cores.
+    /// `count` new blobs of `len` bytes each, named by SHA-256.
     ///
     /// # Errors
     /// When a hashing thread panicked.
@@ -80,20 +90,34 @@ impl Source {
     /// # Cancel safety
     /// Dropping the future wastes the hashing done; nothing else is affected.
     pub async fn blobs(&mut self, count: u64, len: u64) -> Result<Vec<Blob>> {
-        let contents: Vec<_> = (0..count).map(|_| self.content(len)).collect();
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = contents.len().div_ceil(threads).max(1);
-        let mut tasks = JoinSet::new();
-        for part in contents.chunks(share) {
-            let part = part.to_vec();
-            tasks.spawn_blocking(|| part.into_iter().map(Content::hashed).collect::<Vec<_>>());
-        }
-        let mut blobs = Vec::with_capacity(contents.len());
-        while let Some(part) = tasks.join_next().await {
-            blobs.extend(part.context("hashing failed")?);
-        }
-        Ok(blobs)
+        let contents = (0..count).map(|_| self.content(len)).collect();
+        hash_all(contents, Algorithm::Sha256).await
     }
+}
+
+/// Names all `contents`, in their order, on as many threads as the machine has cores.
+///
+/// # Errors
+/// When a hashing thread panicked.
+///
+/// # Cancel safety
+/// Dropping the future wastes the hashing done; nothing else is affected.
+pub async fn hash_all(contents: Vec<Content>, algorithm: Algorithm) -> Result<Vec<Blob>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = contents.len().div_ceil(threads).max(1);
+    let mut tasks = Vec::new();
+    for part in contents.chunks(share) {
+        let part = part.to_vec();
+        let hashed = move |content: Content| content.hashed_by(algorithm);
+        tasks.push(spawn_blocking(move || {
+            part.into_iter().map(hashed).collect::<Vec<_>>()
+        }));
+    }
+    let mut blobs = Vec::with_capacity(contents.len());
+    for part in tasks {
+        blobs.extend(part.await.context("hashing failed")?);
+    }
+    Ok(blobs)
 }
 
 // === impl Content ===
@@ -134,26 +158,38 @@ impl Content {
         slice(&self.pool, (self.start + (at - head)) % pool, want)
     }
 
-    /// The same content with its digest. Blocks for about a second per GiB.
+    /// The same content with its SHA-256 digest. Blocks for about a second per GiB.
     pub fn hashed(self) -> Blob {
-        let mut hash = Sha256::new();
+        self.hashed_by(Algorithm::Sha256)
+    }
+
+    /// The same content with its digest by `algorithm`. Blocks for about a second per GiB.
+    pub fn hashed_by(self, algorithm: Algorithm) -> Blob {
+        let digest = match algorithm {
+            Algorithm::Sha256 => digest_text("sha256", self.read_by(Sha256::new())),
+            Algorithm::Sha512 => digest_text("sha512", self.read_by(Sha512::new())),
+        };
+        Blob {
+            digest,
+            content: self,
+        }
+    }
+
+    fn read_by<D: Digest>(&self, mut hash: D) -> D {
         let mut at = 0;
         while at < self.len {
             let piece = self.piece(at, self.len);
             hash.update(&piece);
             at += piece.len() as u64;
         }
-        Blob {
-            digest: digest_text(hash),
-            content: self,
-        }
+        hash
     }
 }
 
 /// The digest of what `hash` has seen, as registries write it.
-pub fn digest_text(hash: Sha256) -> String {
+pub fn digest_text(algorithm: &str, hash: impl Digest) -> String {
     use std::fmt::Write as _;
-    let mut text = String::from("sha256:");
+    let mut text = format!("{algorithm}:");
     for byte in hash.finalize() {
         write!(text, "{byte:02x}").expect("a string accepts every write");
     }
@@ -169,6 +205,16 @@ fn slice(bytes: &Bytes, at: u64, want: u64) -> Bytes {
 // === impl Random ===
 
 impl Random {
+    /// The numbers that follow from `seed`.
+    pub fn seeded(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `end`, or 0 when `end` is 0; even enough while `end` is far below 2^64.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end.max(1)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -230,6 +276,28 @@ mod tests {
         let content = Source::new().unwrap().content(3 * MIB + 7);
         let all = Content::of(read(&content).into()).hashed();
         assert_eq!(content.hashed().digest, all.digest);
+    }
+
+    #[test]
+    fn content_can_be_named_by_sha512() {
+        let blob = Content::of(Bytes::from_static(b"abc")).hashed_by(Algorithm::Sha512);
+        assert!(
+            blob.digest.starts_with("sha512:ddaf35a193617aba"),
+            "{}",
+            blob.digest
+        );
+        assert_eq!(blob.digest.len(), "sha512:".len() + 128);
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_numbers_again() {
+        let numbers = || {
+            let mut random = Random::seeded(7);
+            [(); 20].map(|()| random.below(10))
+        };
+        assert_eq!(numbers(), numbers());
+        assert!(numbers().iter().all(|number| *number < 10));
+        assert_eq!(Random::seeded(7).below(0), 0);
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser as _;
-use floundr_benches::compare::{self, Options, file, rows};
+use floundr_benches::compare::{self, Comparison, Options, file, rows};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Arguments, Command, CompareArguments};
@@ -68,6 +68,7 @@ async fn compare(arguments: &CompareArguments) -> Result<()> {
         rounds: arguments.rounds,
         dir,
         limit: arguments.limit,
+        scale: arguments.scale,
     };
     let comparison = compare::compare(contenders, rows, &options).await?;
     let text = format!(
@@ -81,6 +82,9 @@ async fn compare(arguments: &CompareArguments) -> Result<()> {
     if let Some(path) = &arguments.markdown {
         write(path, &text)?;
     }
+    if let Some(path) = &arguments.chart {
+        write(path, &drawn(&comparison, arguments))?;
+    }
     match &arguments.csv {
         Some(path) => write(path, &comparison.csv())?,
         None => print(&format!("\n{}", comparison.csv()))?,
@@ -92,6 +96,14 @@ async fn compare(arguments: &CompareArguments) -> Result<()> {
         comparison.measurements.len()
     );
     Ok(())
+}
+
+fn drawn(comparison: &Comparison, arguments: &CompareArguments) -> String {
+    let registries = comparison.registries.join(", ");
+    let title = format!("{registries}: median of {} rounds", arguments.rounds);
+    let scale = arguments.scale;
+    let note = format!("Bars are shares of the longest, whiskers span the rounds. Scale {scale}.");
+    comparison.chart(&title, &note)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

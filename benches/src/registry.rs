@@ -27,8 +27,8 @@ pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// One repository of a registry, over one connection.
 #[derive(Debug)]
 pub struct Repository {
-    connection: Connection,
-    name: String,
+    pub(crate) connection: Connection,
+    pub(crate) name: String,
     static_root: Option<PathBuf>,
 }
 
@@ -72,7 +72,7 @@ impl Repository {
         if let Some(root) = &self.static_root {
             return place(root, self.blob_target(&blob.digest), blob.content.clone()).await;
         }
-        let upload = self.start_upload().await?;
+        let upload = self.start_upload(&blob.digest).await?;
         let content = &blob.content;
         match mode {
             Mode::Monolithic => {
@@ -161,16 +161,21 @@ impl Repository {
         self.connection.read(response.into_body(), seen).await
     }
 
-    fn blob_target(&self, digest: &str) -> String {
+    pub(crate) fn blob_target(&self, digest: &str) -> String {
         format!("/v2/{}/blobs/{digest}", self.name)
     }
 
-    fn manifest_target(&self, reference: &str) -> String {
+    pub(crate) fn manifest_target(&self, reference: &str) -> String {
         format!("/v2/{}/manifests/{reference}", self.name)
     }
 
-    async fn start_upload(&mut self) -> Result<String> {
-        let target = format!("/v2/{}/blobs/uploads/", self.name);
+    /// Another algorithm than SHA-256 is announced, so that the registry can hash while it receives.
+    async fn start_upload(&mut self, digest: &str) -> Result<String> {
+        let mut target = format!("/v2/{}/blobs/uploads/", self.name);
+        match digest.split_once(':') {
+            None | Some(("sha256", _)) => (),
+            Some((algorithm, _)) => target.extend(["?digest-algorithm=", algorithm]),
+        }
         let request = self
             .connection
             .request(Method::POST, &target)
@@ -237,7 +242,7 @@ impl Repository {
     }
 
     /// Sends a request, expects `status` and reads the body to its end.
-    async fn exchange(
+    pub(crate) async fn exchange(
         &mut self,
         request: request::Builder,
         payload: Payload,
@@ -249,7 +254,8 @@ impl Repository {
         Ok(Response::from_parts(head, ()))
     }
 
-    async fn answer(
+    /// Sends a request and expects `status`; the body is left to the caller.
+    pub(crate) async fn answer(
         &mut self,
         request: request::Builder,
         payload: Payload,

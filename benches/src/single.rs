@@ -3,9 +3,9 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use floundr_benches::content::Source;
-use floundr_benches::load::manifest_get::ManifestGet;
-use floundr_benches::load::pull::Pull;
+use floundr_benches::content::{Algorithm, Source};
+use floundr_benches::load::manifest_read::{self, ManifestRead, Verb};
+use floundr_benches::load::pull::{self, Pull};
 use floundr_benches::load::push::Push;
 use floundr_benches::load::small_push::{SmallPush, Until};
 use floundr_benches::load::{Outcome, Target};
@@ -21,6 +21,7 @@ pub(crate) async fn push(arguments: &PushArguments) -> Result<Table> {
         size: arguments.size,
         streams: arguments.streams,
         mode: arguments.mode(),
+        algorithm: Algorithm::Sha256,
     };
     let (target, mut source) = prepare(&arguments.common)?;
     let mut table = table();
@@ -37,7 +38,7 @@ pub(crate) async fn pull(arguments: &PullArguments) -> Result<Table> {
         streams: arguments.streams,
     };
     let (target, mut source) = prepare(&arguments.common)?;
-    let blob = load.prepare(&target, &mut source).await?;
+    let blob = pull::prepare(&target, &mut source, load.size).await?;
     let mut table = table();
     for round in 1..=arguments.common.rounds {
         add(&mut table, round, &load.run(&target, &blob).await?);
@@ -65,12 +66,13 @@ pub(crate) async fn small_push(arguments: &SmallPushArguments) -> Result<Table> 
 
 /// Reads a manifest.
 pub(crate) async fn manifest_get(arguments: &ManifestGetArguments) -> Result<Table> {
-    let load = ManifestGet {
+    let load = ManifestRead {
         clients: arguments.clients,
         time: arguments.seconds,
+        verb: Verb::Get,
     };
     let (target, mut source) = prepare(&arguments.common)?;
-    let manifest = load.prepare(&target, &mut source).await?;
+    let manifest = manifest_read::prepare(&target, &mut source).await?;
     let mut table = table();
     for round in 1..=arguments.common.rounds {
         add(&mut table, round, &load.run(&target, &manifest).await?);

@@ -5,11 +5,16 @@
 //!    one row's data at most.
 //! 2. Rounds are outermost, registries innermost, and their order turns by one each round, so a disk that slows
 //!    down hits all of them alike.
-//! 3. Between preparation and clock the file system is synced: nobody pays for the data of the one before.
-//! 4. All servers of a run show the same certificate. A row that a contender cannot serve is not measured with it.
+//! 3. Every round begins with the limits of the machine.
+//! 4. Between preparation and clock the file system is synced: nobody pays for the data of the one before.
+//! 5. All servers of a run show the same certificate. A row that a contender cannot serve is not measured with it.
 
 pub mod certificate;
+pub mod chart;
+pub mod figures;
 pub mod file;
+pub mod limits;
+pub mod lines;
 pub mod report;
 pub mod rows;
 pub mod server;
@@ -22,13 +27,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::compare::certificate::Certificate;
+use crate::compare::figures::Figures;
 use crate::compare::file::Contender;
-use crate::compare::report::{Columns, Figures, Measurement};
+use crate::compare::report::{Columns, Measurement};
 use crate::compare::rows::Row;
 use crate::compare::server::Server;
 use crate::content::Source;
 use crate::load::Target;
-use crate::units::figure;
+use crate::load::idle::raise_open_files;
 
 /// How to compare.
 #[derive(Debug, Clone)]
@@ -39,6 +45,8 @@ pub struct Options {
     pub dir: PathBuf,
     /// The longest a preparation or measurement may take.
     pub limit: Duration,
+    /// Factor for the sizes and times of the machine's limits.
+    pub scale: f64,
 }
 
 /// The measurements of a comparison, and how to read them.
@@ -70,6 +78,11 @@ impl Comparison {
         if self.has_gaps() {
             text.push_str("\n`-`: not measured, because it cannot serve the row.\n");
         }
+        if let Some(first) = self.registries.first() {
+            let reached = |row: &str| self.median(row, first);
+            let limits = limits::table(first, reached, &self.measurements);
+            text.extend(["\n", &limits.markdown()]);
+        }
         for name in &self.left_out {
             text.extend(["\nNot installed: ", name, ".\n"]);
         }
@@ -79,6 +92,20 @@ impl Comparison {
             text.push_str(&["\nFailed: ", registry, ", ", row, ": ", error, "\n"].concat());
         }
         text
+    }
+
+    /// The medians as a picture, in SVG.
+    pub fn chart(&self, title: &str, note: &str) -> String {
+        let groups = chart::groups(&self.rows, &self.registries, &self.measurements);
+        chart::svg(title, note, &groups)
+    }
+
+    /// The median of a row's main figure for `registry`.
+    fn median(&self, row: &str, registry: &str) -> Option<f64> {
+        let mut lines = lines::lines(&self.rows, &self.measurements).into_iter();
+        let line = lines.find(|line| line.row == Some(row))?;
+        let summary = line.summary(registry, &self.measurements)?.ok()?;
+        Some(summary.median)
     }
 
     /// Every measurement, one a line.
@@ -128,8 +155,10 @@ pub async fn compare(
     let (registries, limits) = (names(false), names(true));
     let certificate = Certificate::make()?;
     let mut source = Source::new()?;
+    raise_open_files()?; // the servers inherit it
     let mut measurements = Vec::new();
     for round in 1..=options.rounds {
+        measurements.extend(machine_limits(options, round, &mut source).await?);
         for row in &rows {
             let served = turned(&contenders, round).filter_map(|contender| contender.serving(row));
             for contender in served {
@@ -184,8 +213,26 @@ async fn measure(
         settle(&target, &options.dir).await?;
         ready.run(&target, source).await
     };
-    let outcome = measured.await.map_err(|error| server.explain(&error))?;
-    Ok(Figures::of(&outcome))
+    measured.await.map_err(|error| server.explain(&error))
+}
+
+/// The limits of the machine, on a thread that may block.
+async fn machine_limits(
+    options: &Options,
+    round: u32,
+    source: &mut Source,
+) -> Result<Vec<Measurement>> {
+    let Options {
+        dir, scale, rounds, ..
+    } = options.clone();
+    let content = limits::content(source, scale);
+    let measure = move || limits::measure(&dir, scale, round, &content);
+    let measured = tokio::task::spawn_blocking(measure).await;
+    let measured = measured.context("a job panicked")?;
+    for one in &measured {
+        progress(&described(one, rounds));
+    }
+    Ok(measured)
 }
 
 /// Waits until what earlier measurements left to write is written.
@@ -235,12 +282,7 @@ fn described(one: &Measurement, rounds: u32) -> String {
         result,
     } = one;
     let result = match result {
-        Ok(figures) => format!(
-            "{} MB/s, {} /s, p99 {} ms",
-            figure(figures.megabytes_per_second),
-            figure(figures.operations_per_second),
-            figure(figures.p99)
-        ),
+        Ok(figures) => figures.described(),
         Err(error) => format!("failed: {error}"),
     };
     format!("round {round}/{rounds} {row} {registry}: {result}")

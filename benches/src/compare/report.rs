@@ -6,14 +6,15 @@
 //!    the first is better, for rates and costs alike. A limit is never among the other registries.
 //! 3. `-` is a row that was not measured, because the registry cannot serve it.
 
-use crate::compare::rows::{Rate, Row};
-use crate::load::Outcome;
+use crate::compare::figures::Figures;
+use crate::compare::lines::{Failed, lines};
+use crate::compare::rows::Row;
 use crate::stats::Summary;
 use crate::table::Table;
-use crate::units::{GIB, MIB, figure, float};
+use crate::units::figure;
 
 /// One round of one row of one registry.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Measurement {
     /// The row's [`id`](Row::id).
     pub row: &'static str,
@@ -25,29 +26,6 @@ pub struct Measurement {
     pub result: Result<Figures, String>,
 }
 
-/// What is kept of an outcome.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Figures {
-    /// Seconds from the first request to the last answer.
-    pub seconds: f64,
-    /// Decimal megabytes of content a second.
-    pub megabytes_per_second: f64,
-    /// Operations a second.
-    pub operations_per_second: f64,
-    /// Median latency in milliseconds.
-    pub p50: f64,
-    /// 99th percentile of the latency in milliseconds.
-    pub p99: f64,
-    /// Processor seconds of the server.
-    pub server_cpu: f64,
-    /// The same for each GiB of content.
-    pub server_cpu_per_gib: f64,
-    /// Largest anonymous memory of the server, in MiB.
-    pub peak_anonymous: f64,
-    /// Processor seconds of the load generator.
-    pub client_cpu: f64,
-}
-
 /// Who is compared.
 #[derive(Debug, Clone, Copy)]
 pub struct Columns<'a> {
@@ -56,18 +34,6 @@ pub struct Columns<'a> {
     /// Those of them that are limits.
     pub limits: &'a [String],
 }
-
-/// A line of the table: which figure of which row.
-struct Line {
-    title: String,
-    row: Option<&'static str>,
-    figure: fn(&Figures) -> f64,
-    more_is_better: bool,
-}
-
-/// A round of it failed.
-#[derive(Debug)]
-struct Failed;
 
 // === impl Columns ===
 
@@ -91,28 +57,6 @@ impl Columns<'_> {
     }
 }
 
-// === impl Figures ===
-
-impl Figures {
-    /// The figures of `outcome`; the server's are 0 when it was not watched.
-    pub fn of(outcome: &Outcome) -> Self {
-        let latencies = &outcome.tally.latencies;
-        let server = outcome.server;
-        let server_cpu = server.map_or(0.0, |usage| usage.cpu.as_secs_f64());
-        Self {
-            seconds: outcome.elapsed.as_secs_f64(),
-            megabytes_per_second: outcome.megabytes_per_second(),
-            operations_per_second: outcome.operations_per_second(),
-            p50: latencies.percentile(50.0),
-            p99: latencies.percentile(99.0),
-            server_cpu,
-            server_cpu_per_gib: server_cpu * float(GIB) / float(outcome.tally.bytes.max(1)),
-            peak_anonymous: server.map_or(0.0, |usage| float(usage.peak_anonymous) / float(MIB)),
-            client_cpu: outcome.client_cpu.as_secs_f64(),
-        }
-    }
-}
-
 /// The table: a line for each figure, a column for each registry with median and (smallest..largest), and the
 /// first one's ratios.
 pub fn table(rows: &[Row], columns: Columns<'_>, measurements: &[Measurement]) -> Table {
@@ -122,13 +66,13 @@ pub fn table(rows: &[Row], columns: Columns<'_>, measurements: &[Measurement]) -
     header.extend(registries.iter().cloned());
     header.extend(ratios.iter().map(|(title, _)| (*title).to_owned()));
     let mut table = Table::new(header);
-    for line in lines(rows) {
+    for line in lines(rows, measurements) {
         let summaries: Vec<_> = registries
             .iter()
-            .map(|registry| summary(&line, registry, measurements))
+            .map(|registry| line.summary(registry, measurements))
             .collect();
         let mut cells = vec![line.title.clone()];
-        cells.extend(summaries.iter().map(|summary| cell(summary.as_ref())));
+        cells.extend(summaries.iter().map(|summary| cell(*summary)));
         for (_, others) in &ratios {
             let of = |at: &usize| summaries.get(*at)?.as_ref()?.as_ref().ok();
             let best = ratio(of(&0), others.iter().filter_map(of), line.more_is_better);
@@ -151,6 +95,8 @@ pub fn csv(measurements: &[Measurement]) -> String {
         "p50_ms",
         "p99_ms",
         "server_cpu_s",
+        "server_cpu_s_per_gib",
+        "server_cpu_s_per_1000",
         "server_peak_rss_anon_mib",
         "client_cpu_s",
         "error",
@@ -164,7 +110,7 @@ pub fn csv(measurements: &[Measurement]) -> String {
         match &one.result {
             Ok(figures) => cells.extend(raw(figures)),
             Err(error) => {
-                cells.extend(std::iter::repeat_n(String::new(), 8));
+                cells.extend(std::iter::repeat_n(String::new(), 10));
                 cells.push(error.clone());
             }
         }
@@ -181,87 +127,21 @@ fn raw(figures: &Figures) -> impl Iterator<Item = String> {
         figures.p50,
         figures.p99,
         figures.server_cpu,
+        figures.server_cpu_per_gib,
+        figures.server_cpu_per_thousand,
         figures.peak_anonymous,
         figures.client_cpu,
     ]
     .into_iter()
-    .map(|value| format!("{value:.3}"))
+    .map(|value| value.map_or_else(String::new, |value| format!("{value:.3}")))
 }
 
-fn lines(rows: &[Row]) -> Vec<Line> {
-    let mut lines = Vec::new();
-    for row in rows {
-        let mut add = |title, figure, more_is_better| {
-            lines.push(Line {
-                title,
-                row: Some(row.id),
-                figure,
-                more_is_better,
-            });
-        };
-        match row.rate {
-            Rate::Megabytes => {
-                add(
-                    row.title.to_owned(),
-                    |figures| figures.megabytes_per_second,
-                    true,
-                );
-                add(
-                    "- server CPU s/GiB".to_owned(),
-                    |figures| figures.server_cpu_per_gib,
-                    false,
-                );
-            }
-            Rate::Operations => {
-                add(
-                    row.title.to_owned(),
-                    |figures| figures.operations_per_second,
-                    true,
-                );
-                add("- p99, ms".to_owned(), |figures| figures.p99, false);
-            }
-        }
-    }
-    lines.push(Line {
-        title: "peak anonymous memory over all of these, MiB".to_owned(),
-        row: None,
-        figure: |figures| figures.peak_anonymous,
-        more_is_better: false,
-    });
-    lines
-}
-
-/// The line's summary for `registry`: `None` when it was not measured, an error when it failed. Over all rows,
-/// the figure of a round is the largest of its rows.
-fn summary(
-    line: &Line,
-    registry: &str,
-    measurements: &[Measurement],
-) -> Option<Result<Summary, Failed>> {
-    let mine = measurements
-        .iter()
-        .filter(|one| one.registry == registry && line.row.is_none_or(|row| row == one.row));
-    let mut values: Vec<(u32, f64)> = Vec::new();
-    for one in mine {
-        let Ok(figures) = &one.result else {
-            return Some(Err(Failed));
-        };
-        let value = (line.figure)(figures);
-        match values.iter_mut().find(|(round, _)| *round == one.round) {
-            Some((_, largest)) => *largest = largest.max(value),
-            None => values.push((one.round, value)),
-        }
-    }
-    let values: Vec<f64> = values.into_iter().map(|(_, value)| value).collect();
-    Summary::of(&values).map(Ok)
-}
-
-fn cell(summary: Option<&Result<Summary, Failed>>) -> String {
+fn cell(summary: Option<Result<Summary, Failed>>) -> String {
     match summary {
         None => "-".to_owned(),
         Some(Err(Failed)) => "failed".to_owned(),
         Some(Ok(Summary { median, min, max })) => {
-            format!("{} ({}..{})", figure(*median), figure(*min), figure(*max))
+            format!("{} ({}..{})", figure(median), figure(min), figure(max))
         }
     }
 }
@@ -290,15 +170,9 @@ mod tests {
 
     fn measured(registry: &str, round: u32, megabytes_per_second: f64) -> Measurement {
         let figures = Figures {
-            seconds: 1.0,
-            megabytes_per_second,
-            operations_per_second: 1.0,
-            p50: 1.0,
-            p99: 2.0,
-            server_cpu: 0.5,
-            server_cpu_per_gib: 0.5,
-            peak_anonymous: megabytes_per_second / 10.0,
-            client_cpu: 0.1,
+            server_cpu_per_gib: Some(0.5),
+            peak_anonymous: Some(megabytes_per_second / 10.0),
+            ..Figures::throughput(megabytes_per_second, 1.0)
         };
         Measurement {
             row: "push-1",
@@ -337,6 +211,7 @@ mod tests {
 row,a,b,first / best other
 \"push 1 x 1 GiB, MB/s\",300 (100..450),150 (150..150),2.00
 - server CPU s/GiB,0.50 (0.50..0.50),0.50 (0.50..0.50),1.00
+\"- peak memory, MiB\",30.0 (10.0..45.0),15.0 (15.0..15.0),0.50
 \"peak anonymous memory over all of these, MiB\",30.0 (10.0..45.0),15.0 (15.0..15.0),0.50
 ";
         assert_eq!(shown(&["a", "b"], &[], &sample()), expected);
@@ -372,7 +247,7 @@ row,a,b,first / best other
         });
         let table = shown(&["a", "b"], &[], &measurements);
         assert!(table.contains("300 (100..450),failed,\n"), "{table}");
-        assert!(csv(&measurements).ends_with("push-1,b,4,,,,,,,,,\"status is 500, not 201\"\n"));
+        assert!(csv(&measurements).ends_with("push-1,b,4,,,,,,,,,,,\"status is 500, not 201\"\n"));
     }
 
     #[test]

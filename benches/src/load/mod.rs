@@ -5,10 +5,17 @@
 //! 2. The clock runs from before the first job starts until the last job ended.
 //! 3. One job is one connection in one task; the first job that fails ends the measurement.
 
-pub mod manifest_get;
+pub mod idle;
+pub mod image;
+pub mod manifest_read;
+pub mod mixed;
 pub mod pull;
+pub mod pull_range;
 pub mod push;
+pub mod queue;
+pub mod raw;
 pub mod small_push;
+pub mod wrk;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -25,26 +25,6 @@ pub struct Pull {
 // === impl Pull ===
 
 impl Pull {
-    /// Pushes a new blob from `source` and proves that it comes back right.
-    ///
-    /// # Errors
-    /// When the push or the pull fails, or other bytes come back.
-    ///
-    /// # Cancel safety
-    /// Dropping the future leaves the blob, or an unfinished upload, behind.
-    pub async fn prepare(&self, target: &Target, source: &mut Source) -> Result<Blob> {
-        let mut blobs = target.within("hashing", source.blobs(1, self.size)).await?;
-        let blob = blobs.pop().context("no blob was made")?;
-        let mut repository = target.connect_one().await?;
-        target
-            .within("preparing a push", repository.push(&blob, Mode::Monolithic))
-            .await?;
-        target
-            .within("checking a pull", check(&mut repository, &blob))
-            .await?;
-        Ok(blob)
-    }
-
     /// Measures one round of pulling `blob`.
     ///
     /// # Errors
@@ -59,6 +39,26 @@ impl Pull {
             .map(|repository| pull(repository, blob.clone()));
         measure(target, jobs.collect()).await
     }
+}
+
+/// Pushes a new blob of `size` bytes from `source` and proves that it comes back right.
+///
+/// # Errors
+/// When the push or the pull fails, or other bytes come back.
+///
+/// # Cancel safety
+/// Dropping the future leaves the blob, or an unfinished upload, behind.
+pub async fn prepare(target: &Target, source: &mut Source, size: u64) -> Result<Blob> {
+    let mut blobs = target.within("hashing", source.blobs(1, size)).await?;
+    let blob = blobs.pop().context("no blob was made")?;
+    let mut repository = target.connect_one().await?;
+    target
+        .within("preparing a push", repository.push(&blob, Mode::Monolithic))
+        .await?;
+    target
+        .within("checking a pull", check(&mut repository, &blob))
+        .await?;
+    Ok(blob)
 }
 
 async fn pull(mut repository: Repository, blob: Blob) -> Result<Tally> {
@@ -79,7 +79,7 @@ async fn check(repository: &mut Repository, blob: &Blob) -> Result<()> {
     repository
         .pull(&blob.digest, |piece| hash.update(piece))
         .await?;
-    let actual = digest_text(hash);
+    let actual = digest_text("sha256", hash);
     ensure!(
         actual == blob.digest,
         "content is {actual}, not {}",

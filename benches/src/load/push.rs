@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::content::{Blob, Source};
+use crate::content::{Algorithm, Blob, Source, hash_all};
 use crate::load::{Outcome, Tally, Target, measure};
 use crate::registry::{Mode, Repository};
 
@@ -19,6 +19,8 @@ pub struct Push {
     pub streams: u64,
     /// The requests by which each is pushed.
     pub mode: Mode,
+    /// What each is named by.
+    pub algorithm: Algorithm,
 }
 
 // === impl Push ===
@@ -32,9 +34,9 @@ impl Push {
     /// # Cancel safety
     /// Dropping the future leaves unfinished uploads behind.
     pub async fn run(&self, target: &Target, source: &mut Source) -> Result<Outcome> {
-        let blobs = target
-            .within("hashing", source.blobs(self.streams, self.size))
-            .await?;
+        let contents = (0..self.streams).map(|_| source.content(self.size));
+        let hashing = hash_all(contents.collect(), self.algorithm);
+        let blobs = target.within("hashing", hashing).await?;
         let connections = target.connect(self.streams).await?;
         let jobs = connections.into_iter().zip(blobs);
         let jobs = jobs

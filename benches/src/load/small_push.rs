@@ -2,15 +2,15 @@
 //!
 //! 1. All blobs are hashed before the clock starts. Bounded by time, at most [`PREPARED_PER_SECOND`] are ready
 //!    for each second; a registry that is faster runs out of them, and is measured over what it took.
-//! 2. Clients take blobs from one counter, so a slow client does not hold up the end.
+//! 2. Clients take blobs from one [`Queue`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::content::{Blob, Source};
+use crate::load::queue::Queue;
 use crate::load::{Outcome, Tally, Target, measure};
 use crate::registry::{Mode, Repository};
 use crate::units::scaled;
@@ -38,14 +38,6 @@ pub enum Until {
     Elapsed(Duration),
 }
 
-/// The blobs of one run, handed out once each.
-#[derive(Debug)]
-struct Queue {
-    blobs: Vec<Blob>,
-    next: AtomicUsize,
-    longest: Option<Duration>,
-}
-
 // === impl SmallPush ===
 
 impl SmallPush {
@@ -67,30 +59,22 @@ impl SmallPush {
         let blobs = target
             .within("hashing", source.blobs(count, self.size))
             .await?;
-        let queue = Arc::new(Queue {
-            blobs,
-            next: AtomicUsize::new(0),
-            longest,
-        });
+        let queue = Arc::new(Queue::new(blobs));
         let connections = target.connect(self.clients).await?;
         let jobs = connections
             .into_iter()
-            .map(|repository| push(repository, Arc::clone(&queue)));
+            .map(|repository| push(repository, Arc::clone(&queue), longest));
         measure(target, jobs.collect()).await
     }
 }
 
-// === impl Queue ===
-
-impl Queue {
-    fn take(&self) -> Option<&Blob> {
-        self.blobs.get(self.next.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-async fn push(mut repository: Repository, queue: Arc<Queue>) -> Result<Tally> {
+async fn push(
+    mut repository: Repository,
+    queue: Arc<Queue<Blob>>,
+    longest: Option<Duration>,
+) -> Result<Tally> {
     let mut tally = Tally::default();
-    let end = queue.longest.map(|longest| Instant::now() + longest);
+    let end = longest.map(|longest| Instant::now() + longest);
     while end.is_none_or(|end| Instant::now() < end) {
         let Some(blob) = queue.take() else { break };
         let begin = Instant::now();

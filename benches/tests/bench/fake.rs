@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use floundr_benches::content::Content;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION};
+use floundr_benches::content::{Algorithm, Content};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -29,12 +29,21 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) struct Manner {
     /// Gives absolute locations.
     pub(crate) absolute: bool,
-    /// Alters every blob it serves.
-    pub(crate) corrupt: bool,
-    /// Refuses every finish with status 500.
-    pub(crate) refuse: bool,
+    /// What it does wrong.
+    pub(crate) fault: Option<Fault>,
     /// The scheme of absolute locations, when it is not the one that is spoken.
     pub(crate) scheme: Option<&'static str>,
+}
+
+/// What a registry may do wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Alters every blob it serves.
+    Corrupt,
+    /// Refuses every finish with status 500.
+    Refuse,
+    /// Answers ranges with the whole.
+    IgnoreRanges,
 }
 
 /// What the fake has seen.
@@ -46,6 +55,8 @@ pub(crate) struct Seen {
     pub(crate) appends: usize,
     /// The version of every request.
     pub(crate) versions: Vec<Version>,
+    /// Method and target of every request.
+    pub(crate) requests: Vec<(Method, String)>,
     uploads: HashMap<String, Vec<u8>>,
     steps: usize,
 }
@@ -124,6 +135,8 @@ impl Fake {
         let target = head.uri.path_and_query().unwrap().to_string();
         let mut seen = self.seen.lock().unwrap();
         seen.versions.push(head.version);
+        let asked = (head.method.clone(), target.clone());
+        seen.requests.push(asked);
         let last = head.uri.path().rsplit('/').next().unwrap();
         Ok(match head.method {
             Method::POST => self.step(&mut seen, Vec::new()),
@@ -133,7 +146,8 @@ impl Fake {
                 status(StatusCode::CREATED)
             }
             Method::PUT => self.finish(&mut seen, &target, &body),
-            _ => self.read(&seen, &target, last),
+            _ if target == "/v2/" => status(StatusCode::OK),
+            _ => self.read(&seen, &target, last, &head.headers),
         })
     }
 
@@ -161,8 +175,13 @@ impl Fake {
             return status(StatusCode::NOT_FOUND);
         };
         upload.extend_from_slice(body);
-        let blob = Content::of(upload.into()).hashed();
-        if self.manner.refuse || blob.digest != digest {
+        let algorithm = if digest.starts_with("sha512:") {
+            Algorithm::Sha512
+        } else {
+            Algorithm::Sha256
+        };
+        let blob = Content::of(upload.into()).hashed_by(algorithm);
+        if self.manner.fault == Some(Fault::Refuse) || blob.digest != digest {
             return status(StatusCode::INTERNAL_SERVER_ERROR);
         }
         let mut all = Vec::new();
@@ -190,17 +209,26 @@ impl Fake {
         answer
     }
 
-    fn read(&self, seen: &Seen, target: &str, name: &str) -> Answer {
+    fn read(&self, seen: &Seen, target: &str, name: &str, head: &HeaderMap) -> Answer {
         let path = |folder: &PathBuf| folder.join(target.trim_start_matches('/'));
         let placed = || std::fs::read(path(self.folder.as_ref()?)).ok();
         let stored = seen.stored.get(name).map(|bytes| bytes.to_vec());
         let Some(mut bytes) = stored.or_else(placed) else {
             return status(StatusCode::NOT_FOUND);
         };
-        if self.manner.corrupt {
+        if self.manner.fault == Some(Fault::Corrupt) {
             bytes[0] ^= 1;
         }
-        Response::new(Full::from(bytes))
+        let ignored = self.manner.fault == Some(Fault::IgnoreRanges);
+        let Some(range) = head.get(RANGE).filter(|_| !ignored) else {
+            return Response::new(Full::from(bytes));
+        };
+        let range = range.to_str().unwrap().strip_prefix("bytes=").unwrap();
+        let (from, last) = range.split_once('-').unwrap();
+        let (from, last): (usize, usize) = (from.parse().unwrap(), last.parse().unwrap());
+        let mut answer = Response::new(Full::from(bytes[from..=last].to_vec()));
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        answer
     }
 }
 

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use floundr_benches::content::Source;
-use floundr_benches::load::manifest_get::ManifestGet;
-use floundr_benches::load::pull::Pull;
+use floundr_benches::content::{Algorithm, Source};
+use floundr_benches::load::manifest_read::{self, ManifestRead, Verb};
+use floundr_benches::load::pull::{self, Pull};
 use floundr_benches::load::push::Push;
 use floundr_benches::load::small_push::{SmallPush, Until};
 use floundr_benches::load::{Outcome, Target};
 use floundr_benches::registry::Mode;
 use floundr_benches::transport::Transport;
 
-use crate::fake::{Fake, Manner};
+use crate::fake::{Fake, Fault, Manner};
 
 const SIZE: u64 = 1_000_003;
 
-async fn fake(manner: Manner) -> (Fake, Target, Source) {
+pub(crate) async fn fake(manner: Manner) -> (Fake, Target, Source) {
     let fake = Fake::start(manner).await;
     let target = Target {
         endpoint: format!("http://{}", fake.address).parse().unwrap(),
@@ -34,6 +34,7 @@ async fn pushed(mode: Mode, manner: Manner) -> (Outcome, Fake) {
         size: SIZE,
         streams: 2,
         mode,
+        algorithm: Algorithm::Sha256,
     };
     (push.run(&target, &mut source).await.unwrap(), fake)
 }
@@ -70,6 +71,7 @@ async fn rounds_push_different_content() {
         size: 10,
         streams: 2,
         mode: Mode::Monolithic,
+        algorithm: Algorithm::Sha256,
     };
     for _ in 0..3 {
         push.run(&target, &mut source).await.unwrap();
@@ -78,9 +80,34 @@ async fn rounds_push_different_content() {
 }
 
 #[tokio::test]
+async fn a_push_by_sha512_announces_it_and_finishes_with_it() {
+    let (fake, target, mut source) = fake(Manner::default()).await;
+    let push = Push {
+        size: SIZE,
+        streams: 2,
+        mode: Mode::Monolithic,
+        algorithm: Algorithm::Sha512,
+    };
+    let outcome = push.run(&target, &mut source).await.unwrap();
+    assert_eq!(outcome.tally.bytes, 2 * SIZE);
+    let seen = fake.seen.lock().unwrap();
+    assert!(
+        seen.stored
+            .keys()
+            .all(|digest| digest.starts_with("sha512:"))
+    );
+    let announced = "/v2/a/b/blobs/uploads/?digest-algorithm=sha512";
+    let starts = seen
+        .requests
+        .iter()
+        .filter(|(_, target)| target == announced);
+    assert_eq!((starts.count(), seen.stored.len()), (2, 2));
+}
+
+#[tokio::test]
 async fn a_refused_push_is_an_error_that_shows_the_status() {
     let (_fake, target, mut source) = fake(Manner {
-        refuse: true,
+        fault: Some(Fault::Refuse),
         ..Manner::default()
     })
     .await;
@@ -88,6 +115,7 @@ async fn a_refused_push_is_an_error_that_shows_the_status() {
         size: SIZE,
         streams: 1,
         mode: Mode::Monolithic,
+        algorithm: Algorithm::Sha256,
     };
     let error = format!("{:#}", push.run(&target, &mut source).await.unwrap_err());
     assert!(
@@ -103,7 +131,7 @@ async fn pulls_count_every_byte_of_every_stream() {
         size: SIZE,
         streams: 3,
     };
-    let blob = pull.prepare(&target, &mut source).await.unwrap();
+    let blob = pull::prepare(&target, &mut source, SIZE).await.unwrap();
     let outcome = pull.run(&target, &blob).await.unwrap();
     assert_eq!(
         (outcome.tally.bytes, outcome.tally.operations),
@@ -114,24 +142,18 @@ async fn pulls_count_every_byte_of_every_stream() {
 #[tokio::test]
 async fn altered_content_is_found_before_the_clock_starts() {
     let (_fake, target, mut source) = fake(Manner {
-        corrupt: true,
+        fault: Some(Fault::Corrupt),
         ..Manner::default()
     })
     .await;
-    let pull = Pull {
-        size: SIZE,
-        streams: 1,
-    };
-    let error = pull.prepare(&target, &mut source).await.unwrap_err();
+    let prepared = pull::prepare(&target, &mut source, SIZE).await;
+    let error = prepared.unwrap_err();
     assert!(
         format!("{error:#}").contains("content is sha256:"),
         "{error:#}"
     );
-    let get = ManifestGet {
-        clients: 1,
-        time: Duration::from_millis(1),
-    };
-    assert!(get.prepare(&target, &mut source).await.is_err());
+    let prepared = manifest_read::prepare(&target, &mut source).await;
+    assert!(prepared.is_err());
 }
 
 #[tokio::test]
@@ -167,18 +189,23 @@ async fn small_pushes_may_be_bounded_by_time() {
 
 #[tokio::test]
 async fn manifests_are_read_until_the_time_is_over() {
-    let (_fake, target, mut source) = fake(Manner::default()).await;
-    let get = ManifestGet {
-        clients: 3,
-        time: Duration::from_millis(50),
-    };
-    let manifest = get.prepare(&target, &mut source).await.unwrap();
-    let outcome = get.run(&target, &manifest).await.unwrap();
-    assert!(outcome.tally.operations >= 3);
-    assert_eq!(
-        outcome.tally.bytes,
-        outcome.tally.operations * manifest.len() as u64
-    );
+    for verb in [Verb::Get, Verb::Head] {
+        let (_fake, target, mut source) = fake(Manner::default()).await;
+        let load = ManifestRead {
+            clients: 3,
+            time: Duration::from_millis(50),
+            verb,
+        };
+        let manifest = manifest_read::prepare(&target, &mut source).await.unwrap();
+        let outcome = load.run(&target, &manifest).await.unwrap();
+        assert!(outcome.tally.operations >= 3);
+        let length = if verb == Verb::Get {
+            manifest.len() as u64
+        } else {
+            0
+        };
+        assert_eq!(outcome.tally.bytes, outcome.tally.operations * length);
+    }
 }
 
 #[tokio::test]
@@ -198,6 +225,7 @@ async fn a_server_that_never_answers_ends_at_the_limit() {
         size: 10,
         streams: 1,
         mode: Mode::Monolithic,
+        algorithm: Algorithm::Sha256,
     };
     let error = push
         .run(&target, &mut Source::new().unwrap())

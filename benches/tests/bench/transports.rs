@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use floundr_benches::compare::certificate::Certificate;
 use floundr_benches::compare::file::Contender;
+use floundr_benches::compare::limits::MACHINE;
 use floundr_benches::compare::rows::rows;
 use floundr_benches::compare::{Options, compare};
-use floundr_benches::content::Source;
+use floundr_benches::content::{Algorithm, Source};
 use floundr_benches::load::Target;
-use floundr_benches::load::manifest_get::ManifestGet;
-use floundr_benches::load::pull::Pull;
+use floundr_benches::load::manifest_read::{self, ManifestRead, Verb};
+use floundr_benches::load::pull::{self, Pull};
 use floundr_benches::load::push::Push;
 use floundr_benches::registry::{Mode, Repository};
 use floundr_benches::transport::{Protocol, Transport};
@@ -93,17 +94,18 @@ fn push(mode: Mode) -> Push {
         size: SIZE,
         streams: 2,
         mode,
+        algorithm: Algorithm::Sha256,
     }
 }
 
 /// Pulls a new blob three times at once.
 async fn pull(target: &Target, source: &mut Source) {
-    let pull = Pull {
+    let load = Pull {
         size: SIZE,
         streams: 3,
     };
-    let blob = pull.prepare(target, source).await.unwrap();
-    let outcome = pull.run(target, &blob).await.unwrap();
+    let blob = pull::prepare(target, source, SIZE).await.unwrap();
+    let outcome = load.run(target, &blob).await.unwrap();
     assert_eq!(outcome.tally.bytes, 3 * SIZE);
 }
 
@@ -271,11 +273,12 @@ async fn what_a_server_of_files_is_read_for_is_placed_beneath_its_root() {
     target.static_root = Some(root.path().to_owned());
     let mut source = Source::new().unwrap();
     pull(&target, &mut source).await;
-    let get = ManifestGet {
+    let get = ManifestRead {
         clients: 1,
         time: Duration::from_millis(10),
+        verb: Verb::Get,
     };
-    let manifest = get.prepare(&target, &mut source).await.unwrap();
+    let manifest = manifest_read::prepare(&target, &mut source).await.unwrap();
     let placed = root.path().join("v2/a/b/manifests/bench");
     assert_eq!(std::fs::read(placed).unwrap(), manifest);
     assert!(get.run(&target, &manifest).await.unwrap().tally.operations > 0);
@@ -294,10 +297,12 @@ async fn a_row_that_nobody_can_serve_is_a_dash_and_starts_nothing() {
         rounds: 1,
         dir: Path::new(env!("CARGO_TARGET_TMPDIR")).to_owned(),
         limit: Duration::from_secs(1),
+        scale: 0.001,
     };
     let rows = rows(0.001, &["pull-1-h2".into()]).unwrap();
     let comparison = compare(vec![contender], rows, &options).await.unwrap();
-    assert!(comparison.measurements.is_empty());
+    let mut measured = comparison.measurements.iter();
+    assert!(measured.all(|one| one.registry == MACHINE));
     let table = comparison.markdown();
     let row = table.lines().find(|line| line.starts_with("| pull 1"));
     assert!(row.is_some_and(|row| row.ends_with(" - |")), "{table}");
