@@ -7,13 +7,14 @@
 //!
 //! Elsewhere: what is below HTTP (`transport.rs`). No other module knows which protocol is spoken.
 
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::header::HOST;
-use http::{Method, Request, Response, request};
+use http::{Method, Request, Response, StatusCode, request};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::{http1, http2};
@@ -242,10 +243,32 @@ impl Body for Payload {
     }
 }
 
+/// An answer of another status than the expected one.
+#[derive(Debug)]
+pub struct UnexpectedStatus {
+    /// The status.
+    pub status: StatusCode,
+    /// The expected one.
+    pub expected: u16,
+    /// The start of the body.
+    pub text: String,
+}
+
+// === impl UnexpectedStatus ===
+
+impl fmt::Display for UnexpectedStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (status, expected) = (self.status, self.expected);
+        write!(f, "status is {status}, not {expected}: {}", self.text)
+    }
+}
+
+impl std::error::Error for UnexpectedStatus {}
+
 /// Reads the body of an answer that is not `expected` and turns it into an error that shows its start.
 ///
 /// # Errors
-/// Always, unless the status is the expected one.
+/// Always, unless the status is the expected one; an [`UnexpectedStatus`] when the answer can be read.
 ///
 /// # Cancel safety
 /// Dropping the future leaves the connection unusable.
@@ -265,10 +288,12 @@ pub async fn expect_status(
             text.extend(piece.iter().take(room));
         })
         .await?;
-    bail!(
-        "status is {status}, not {expected}: {}",
-        String::from_utf8_lossy(&text).trim()
-    )
+    let text = String::from_utf8_lossy(&text).trim().to_owned();
+    Err(anyhow::Error::new(UnexpectedStatus {
+        status,
+        expected,
+        text,
+    }))
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod content;
 mod driver;
 pub mod endpoint;
 pub mod load;
+pub mod memory;
 pub mod process;
 pub mod reads;
 pub mod registry;

@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::{Context, Result};
+use floundr_benches::compare::rows::Load;
 use floundr_benches::content::{Algorithm, Source};
 use floundr_benches::load::manifest_read::{self, ManifestRead, Verb};
 use floundr_benches::load::pull::{self, Pull};
@@ -23,7 +24,7 @@ pub(crate) async fn push(arguments: &PushArguments) -> Result<Table> {
         mode: arguments.mode(),
         algorithm: Algorithm::Sha256,
     };
-    let (target, mut source) = prepare(&arguments.common)?;
+    let (target, mut source) = prepare(&arguments.common, Load::Push(load))?;
     let mut table = table();
     for round in 1..=arguments.common.rounds {
         add(&mut table, round, &load.run(&target, &mut source).await?);
@@ -37,7 +38,7 @@ pub(crate) async fn pull(arguments: &PullArguments) -> Result<Table> {
         size: arguments.size,
         streams: arguments.streams,
     };
-    let (target, mut source) = prepare(&arguments.common)?;
+    let (target, mut source) = prepare(&arguments.common, Load::Pull(load))?;
     let blob = pull::prepare(&target, &mut source, load.size).await?;
     let mut table = table();
     for round in 1..=arguments.common.rounds {
@@ -56,7 +57,7 @@ pub(crate) async fn small_push(arguments: &SmallPushArguments) -> Result<Table> 
         clients: arguments.clients,
         until,
     };
-    let (target, mut source) = prepare(&arguments.common)?;
+    let (target, mut source) = prepare(&arguments.common, Load::SmallPush(load))?;
     let mut table = table();
     for round in 1..=arguments.common.rounds {
         add(&mut table, round, &load.run(&target, &mut source).await?);
@@ -71,7 +72,7 @@ pub(crate) async fn manifest_get(arguments: &ManifestGetArguments) -> Result<Tab
         time: arguments.seconds,
         verb: Verb::Get,
     };
-    let (target, mut source) = prepare(&arguments.common)?;
+    let (target, mut source) = prepare(&arguments.common, Load::ManifestRead(load))?;
     let manifest = manifest_read::prepare(&target, &mut source).await?;
     let mut table = table();
     for round in 1..=arguments.common.rounds {
@@ -80,7 +81,7 @@ pub(crate) async fn manifest_get(arguments: &ManifestGetArguments) -> Result<Tab
     Ok(table)
 }
 
-fn prepare(common: &Common) -> Result<(Target, Source)> {
+fn prepare(common: &Common, load: Load) -> Result<(Target, Source)> {
     let trusted = match &common.ca {
         Some(path) => fs::read(path).with_context(|| format!("cannot read {}", path.display()))?,
         None => Vec::new(),
@@ -93,6 +94,7 @@ fn prepare(common: &Common) -> Result<(Target, Source)> {
         static_root: None,
         pids: common.pid.clone(),
         limit: common.limit,
+        moves: load.bytes(),
     };
     Ok((target, Source::new()?))
 }

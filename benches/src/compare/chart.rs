@@ -7,7 +7,7 @@
 //! 4. Colours are readable on white and on black, the ground is transparent, and text is text.
 
 use crate::compare::limits::{LIMITS, Limit};
-use crate::compare::lines::{Failed, Line, lines};
+use crate::compare::lines::{Line, lines};
 use crate::compare::report::Measurement;
 use crate::compare::rows::Row;
 use crate::stats::Summary;
@@ -97,7 +97,7 @@ fn group(line: &Line, registries: &[String], measurements: &[Measurement]) -> Gr
         name: registry.clone(),
         value: match line.summary(registry, measurements) {
             Some(Ok(summary)) => Ok(summary),
-            Some(Err(Failed)) => Err("failed"),
+            Some(Err(missing)) => Err(missing.word()),
             None => Err("not measured"),
         },
     });

@@ -236,6 +236,22 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_contenders_write_no_access_log() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("compare/registries.toml");
+        for contender in read(&path, &[]).unwrap() {
+            let template = contender.template.as_deref().map(fs::read_to_string);
+            let template = template.transpose().unwrap().unwrap_or_default();
+            let level = contender.env.get("LOG_LEVEL").map_or("", String::as_str);
+            let is_off = match contender.name.as_str() {
+                "floundr" => level.ends_with("floundr::access=off"),
+                "nginx" => template.contains("  access_log off;\n"),
+                _ => template.contains("  accesslog:\n    disabled: true\n"),
+            };
+            assert!(is_off, "{}", contender.name);
+        }
+    }
+
+    #[test]
     fn placeholders_are_filled_and_unknown_ones_refused() {
         assert_eq!(
             places()
@@ -305,9 +321,13 @@ mod tests {
             [
                 "pull-1",
                 "pull-8",
+                "pull-range",
                 "pull-1-tls",
                 "pull-1-h2",
-                "get-manifest"
+                "get-manifest",
+                "head-manifest",
+                "wrk-get",
+                "raw-head"
             ]
         );
     }

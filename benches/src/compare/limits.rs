@@ -18,7 +18,7 @@ use rustix::fs::{Advice, fadvise};
 use sha2::{Digest, Sha256, Sha512};
 
 use crate::compare::figures::Figures;
-use crate::compare::lines::Failed;
+use crate::compare::lines::Missing;
 use crate::compare::report::Measurement;
 use crate::content::{Content, Source};
 use crate::stats::Summary;
@@ -80,7 +80,7 @@ pub fn measure(dir: &Path, scale: f64, round: u32, content: &Content) -> Vec<Mea
         row: limit.id,
         registry: MACHINE.to_owned(),
         round,
-        result: result.map_err(|error| format!("{error:#}")),
+        result: result.map_err(|error| format!("{error:#}").as_str().into()),
     };
     LIMITS.into_iter().zip(results).map(of).collect()
 }
@@ -119,11 +119,11 @@ pub fn table(first: &str, reached: impl Fn(&str) -> Option<f64>, all: &[Measurem
 
 impl Limit {
     /// Its summary: `None` when it was not measured, an error when a measurement failed.
-    pub fn summary(&self, measurements: &[Measurement]) -> Option<Result<Summary, Failed>> {
+    pub fn summary(&self, measurements: &[Measurement]) -> Option<Result<Summary, Missing>> {
         let mut values = Vec::new();
         for one in measurements.iter().filter(|one| one.row == self.id) {
             let Ok(figures) = &one.result else {
-                return Some(Err(Failed));
+                return Some(Err(Missing::Failed));
             };
             values.extend(figures.megabytes_per_second);
         }
@@ -201,7 +201,14 @@ mod tests {
         let measured = measure(Path::new("/nowhere"), 0.001, 1, &content);
         let failed: Vec<_> = measured.iter().filter(|one| one.result.is_err()).collect();
         assert_eq!(failed.len(), 1);
-        assert!(failed[0].result.as_ref().unwrap_err().contains("/nowhere"));
+        assert!(
+            failed[0]
+                .result
+                .as_ref()
+                .unwrap_err()
+                .error
+                .contains("/nowhere")
+        );
     }
 
     #[test]

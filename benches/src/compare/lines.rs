@@ -23,34 +23,59 @@ pub struct Line {
     pub is_main: bool,
 }
 
-/// At least one measurement of a line failed: it has no median.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failed;
+/// Why a line has no median. A failure weighs more than a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Missing {
+    /// The registry refuses what the row asks for, which the specification leaves to it.
+    Refused,
+    /// At least one measurement failed.
+    Failed,
+}
+
+// === impl Missing ===
+
+impl Missing {
+    /// What stands in the place of the figure.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
 
 // === impl Line ===
 
 impl Line {
-    /// The summary for `registry`: `None` when it has no such figure, an error when a measurement failed. Over all
-    /// rows, the figure of a round is the largest of its rows, and a row that failed is left to its own line.
+    /// The summary for `registry`: `None` when it has no such figure, an error when a measurement failed or was
+    /// refused. Over all rows, the figure of a round is the largest of its rows, and a row without figures is left to its
+    /// own line.
     pub fn summary(
         &self,
         registry: &str,
         measurements: &[Measurement],
-    ) -> Option<Result<Summary, Failed>> {
+    ) -> Option<Result<Summary, Missing>> {
         let mine = measurements
             .iter()
             .filter(|one| one.registry == registry && self.row.is_none_or(|row| row == one.row));
         let mut values: Vec<(u32, f64)> = Vec::new();
+        let mut missing = None;
         for one in mine {
             let value = match &one.result {
                 Ok(figures) => (self.figure)(figures)?,
                 Err(_) if self.row.is_none() => continue,
-                Err(_) => return Some(Err(Failed)),
+                Err(failure) => {
+                    missing = missing.max(Some(failure.missing));
+                    continue;
+                }
             };
             match values.iter_mut().find(|(round, _)| *round == one.round) {
                 Some((_, largest)) => *largest = largest.max(value),
                 None => values.push((one.round, value)),
             }
+        }
+        if let Some(missing) = missing {
+            return Some(Err(missing));
         }
         let values: Vec<f64> = values.into_iter().map(|(_, value)| value).collect();
         Summary::of(&values).map(Ok)
@@ -125,9 +150,10 @@ fn details(row: &Row) -> Vec<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compare::report::Failure;
     use crate::compare::rows::rows;
 
-    fn measured(row: &'static str, result: Result<Figures, String>) -> Measurement {
+    fn measured(row: &'static str, result: Result<Figures, Failure>) -> Measurement {
         Measurement {
             row,
             registry: "a".into(),
@@ -168,14 +194,30 @@ mod tests {
             peak_anonymous: Some(7.0),
             ..Figures::throughput(1.0, 1.0)
         };
-        let failed = Err("status is 400".to_owned());
+        let failed = Err("status is 400".into());
         let measurements = [measured("push-1", Ok(figures)), measured("push-4", failed)];
         let of = |title: &str| {
             let lines = lines(&rows, &measurements);
             let line = lines.iter().find(|line| line.title.starts_with(title));
             line.unwrap().summary("a", &measurements)
         };
-        assert_eq!(of("push 4"), Some(Err(Failed)));
+        assert_eq!(of("push 4"), Some(Err(Missing::Failed)));
         assert_eq!(of("peak anonymous"), Summary::of(&[7.0]).map(Ok));
+    }
+    #[test]
+    fn a_refusal_is_no_failure_unless_another_round_failed() {
+        let rows = rows(1.0, &["push-sha512".to_owned()]).unwrap();
+        let refusal = Failure {
+            missing: Missing::Refused,
+            error: "status is 400".into(),
+        };
+        let mut measurements = vec![measured("push-sha512", Err(refusal))];
+        let line = lines(&rows, &measurements).remove(0);
+        assert_eq!(
+            line.summary("a", &measurements),
+            Some(Err(Missing::Refused))
+        );
+        measurements.insert(0, measured("push-sha512", Err("no answer".into())));
+        assert_eq!(line.summary("a", &measurements), Some(Err(Missing::Failed)));
     }
 }

@@ -6,7 +6,8 @@
 //! 2. Rounds are outermost, registries innermost, and their order turns by one each round, so a disk that slows
 //!    down hits all of them alike.
 //! 3. Every round begins with the limits of the machine.
-//! 4. Between preparation and clock the file system is synced: nobody pays for the data of the one before.
+//! 4. Between preparation and clock the file system is synced: nobody pays for the data of the one before. Then,
+//!    right before the clock, memory is put at hand (`memory.rs`): nobody pays for what the host took.
 //! 5. All servers of a run show the same certificate. A row that a contender cannot serve is not measured with it.
 
 pub mod certificate;
@@ -24,12 +25,15 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
+use http::StatusCode;
 
+use crate::client::UnexpectedStatus;
 use crate::compare::certificate::Certificate;
 use crate::compare::figures::Figures;
 use crate::compare::file::Contender;
-use crate::compare::report::{Columns, Measurement};
+use crate::compare::lines::Missing;
+use crate::compare::report::{Columns, Failure, Measurement};
 use crate::compare::rows::Row;
 use crate::compare::server::Server;
 use crate::content::Source;
@@ -87,9 +91,10 @@ impl Comparison {
             text.extend(["\nNot installed: ", name, ".\n"]);
         }
         for one in &self.measurements {
-            let Err(error) = &one.result else { continue };
+            let Err(failure) = &one.result else { continue };
             let (registry, row) = (&one.registry, one.row);
-            text.push_str(&["\nFailed: ", registry, ", ", row, ": ", error, "\n"].concat());
+            let failure = failure.to_string();
+            text.push_str(&["\n", registry, ", ", row, ", ", &failure, "\n"].concat());
         }
         text
     }
@@ -123,11 +128,11 @@ impl Comparison {
         })
     }
 
-    /// How many measurements failed.
+    /// How many measurements failed; a refusal is no failure.
     pub fn failures(&self) -> usize {
         self.measurements
             .iter()
-            .filter(|one| one.result.is_err())
+            .filter(|one| matches!(&one.result, Err(failure) if failure.missing == Missing::Failed))
             .count()
     }
 }
@@ -165,9 +170,8 @@ pub async fn compare(
                 let server = Server::start(&contender, row.protocol, &certificate, &options.dir);
                 let result = match server.await {
                     Ok(server) => measure(server, row, options, &mut source).await,
-                    Err(error) => Err(error),
+                    Err(error) => Err(format!("{error:#}").as_str().into()),
                 };
-                let result = result.map_err(|error| format!("{error:#}"));
                 let registry = contender.name;
                 let one = Measurement {
                     row: row.id,
@@ -199,7 +203,7 @@ async fn measure(
     row: &Row,
     options: &Options,
     source: &mut Source,
-) -> Result<Figures> {
+) -> Result<Figures, Failure> {
     let target = Target {
         endpoint: server.endpoint().clone(),
         transport: server.transport().clone(),
@@ -207,13 +211,33 @@ async fn measure(
         static_root: server.static_root().map(Path::to_owned),
         pids: vec![server.pid()],
         limit: options.limit,
+        moves: row.load.bytes(),
     };
     let measured = async {
         let ready = row.load.prepare(&target, source).await?;
         settle(&target, &options.dir).await?;
         ready.run(&target, source).await
     };
-    measured.await.map_err(|error| server.explain(&error))
+    let failure = |error: Error| Failure {
+        missing: missing(row, &error),
+        error: format!("{:#}", server.explain(&error)),
+    };
+    measured.await.map_err(failure)
+}
+
+/// What `error` makes of `row`. A registry refuses by a status that blames the request, or says that it does not
+/// implement it; it fails in every other way.
+fn missing(row: &Row, error: &Error) -> Missing {
+    let refused = error
+        .downcast_ref::<UnexpectedStatus>()
+        .is_some_and(|answer| {
+            answer.status.is_client_error() || answer.status == StatusCode::NOT_IMPLEMENTED
+        });
+    if refused && row.load.may_be_refused() {
+        Missing::Refused
+    } else {
+        Missing::Failed
+    }
 }
 
 /// The limits of the machine, on a thread that may block.
@@ -283,7 +307,30 @@ fn described(one: &Measurement, rounds: u32) -> String {
     } = one;
     let result = match result {
         Ok(figures) => figures.described(),
-        Err(error) => format!("failed: {error}"),
+        Err(failure) => failure.to_string(),
     };
     format!("round {round}/{rounds} {row} {registry}: {result}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_status_that_blames_the_request_refuses_and_only_where_a_registry_may() {
+        let of = |row: &str, status: u16| {
+            let answer = UnexpectedStatus {
+                status: StatusCode::from_u16(status).unwrap(),
+                expected: 201,
+                text: String::new(),
+            };
+            let error = Error::new(answer).context("upload finish").context("push");
+            let row = rows::rows(1.0, &[row.to_owned()]).unwrap().remove(0);
+            missing(&row, &error)
+        };
+        assert_eq!(of("push-sha512", 400), Missing::Refused);
+        assert_eq!(of("push-sha512", 501), Missing::Refused);
+        assert_eq!(of("push-sha512", 500), Missing::Failed);
+        assert_eq!(of("push-1", 400), Missing::Failed);
+    }
 }

@@ -4,10 +4,13 @@
 //!    unseen.
 //! 2. A ratio is the first registry's median to the best of the other registries, or of the limits, above 1 when
 //!    the first is better, for rates and costs alike. A limit is never among the other registries.
-//! 3. `-` is a row that was not measured, because the registry cannot serve it.
+//! 3. `-` is a row that was not measured, because the registry cannot serve it; one it may refuse, and does, is
+//!    shown as refused.
+
+use std::fmt;
 
 use crate::compare::figures::Figures;
-use crate::compare::lines::{Failed, lines};
+use crate::compare::lines::{Missing, lines};
 use crate::compare::rows::Row;
 use crate::stats::Summary;
 use crate::table::Table;
@@ -23,7 +26,16 @@ pub struct Measurement {
     /// From 1 on.
     pub round: u32,
     /// The figures, or why there are none.
-    pub result: Result<Figures, String>,
+    pub result: Result<Figures, Failure>,
+}
+
+/// Why a measurement has no figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What that makes of the row.
+    pub missing: Missing,
+    /// The error, and what caused it.
+    pub error: String,
 }
 
 /// Who is compared.
@@ -33,6 +45,23 @@ pub struct Columns<'a> {
     pub registries: &'a [String],
     /// Those of them that are limits.
     pub limits: &'a [String],
+}
+
+// === impl Failure ===
+
+impl From<&str> for Failure {
+    fn from(error: &str) -> Self {
+        Self {
+            missing: Missing::Failed,
+            error: error.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.missing.word(), self.error)
+    }
 }
 
 // === impl Columns ===
@@ -109,9 +138,9 @@ pub fn csv(measurements: &[Measurement]) -> String {
         ];
         match &one.result {
             Ok(figures) => cells.extend(raw(figures)),
-            Err(error) => {
+            Err(failure) => {
                 cells.extend(std::iter::repeat_n(String::new(), 10));
-                cells.push(error.clone());
+                cells.push(failure.to_string());
             }
         }
         table.row(cells);
@@ -136,10 +165,10 @@ fn raw(figures: &Figures) -> impl Iterator<Item = String> {
     .map(|value| value.map_or_else(String::new, |value| format!("{value:.3}")))
 }
 
-fn cell(summary: Option<Result<Summary, Failed>>) -> String {
+fn cell(summary: Option<Result<Summary, Missing>>) -> String {
     match summary {
         None => "-".to_owned(),
-        Some(Err(Failed)) => "failed".to_owned(),
+        Some(Err(missing)) => missing.word().to_owned(),
         Some(Ok(Summary { median, min, max })) => {
             format!("{} ({}..{})", figure(median), figure(min), figure(max))
         }
@@ -247,7 +276,10 @@ row,a,b,first / best other
         });
         let table = shown(&["a", "b"], &[], &measurements);
         assert!(table.contains("300 (100..450),failed,\n"), "{table}");
-        assert!(csv(&measurements).ends_with("push-1,b,4,,,,,,,,,,,\"status is 500, not 201\"\n"));
+        assert!(
+            csv(&measurements)
+                .ends_with("push-1,b,4,,,,,,,,,,,\"failed: status is 500, not 201\"\n")
+        );
     }
 
     #[test]

@@ -21,10 +21,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::endpoint::Endpoint;
+use crate::memory;
 use crate::process::{Usage, Watch, own_cpu};
 use crate::registry::Repository;
 use crate::stats::Latencies;
@@ -46,6 +47,8 @@ pub struct Target {
     pub pids: Vec<u32>,
     /// The longest a preparation, and a measurement, may take.
     pub limit: Duration,
+    /// About how many bytes a measurement moves: as much memory is [put at hand](memory::put_at_hand) before.
+    pub moves: u64,
 }
 
 /// What a job did.
@@ -99,6 +102,23 @@ impl Target {
     /// Dropping the future closes the socket.
     pub async fn connect_one(&self) -> Result<Repository> {
         self.within("connecting", Repository::connect(self)).await
+    }
+
+    /// Begins to watch the server: the last thing before the clock starts. Before that, memory is put at hand.
+    ///
+    /// # Errors
+    /// When the memory cannot be had, or the server's cost not be read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future frees the memory a little later.
+    pub(crate) async fn watch(&self) -> Result<Option<Watch>> {
+        let moves = self.moves;
+        let at_hand = spawn_blocking(move || memory::put_at_hand(moves)).await;
+        at_hand.context("a job panicked")??;
+        match self.pids.as_slice() {
+            [] => Ok(None),
+            pids => Watch::start(pids).map(Some),
+        }
     }
 
     /// Runs a preparation or check within the limit.
@@ -162,10 +182,7 @@ pub async fn measure<F>(target: &Target, jobs: Vec<F>) -> Result<Outcome>
 where
     F: Future<Output = Result<Tally>> + Send + 'static,
 {
-    let watch = match target.pids.as_slice() {
-        [] => None,
-        pids => Some(Watch::start(pids)?),
-    };
+    let watch = target.watch().await?;
     let own_before = own_cpu()?;
     let begin = Instant::now();
     let mut running: JoinSet<_> = jobs.into_iter().collect();

@@ -9,6 +9,7 @@ use anyhow::Result;
 use crate::content::{Algorithm, Blob, Source, hash_all};
 use crate::load::{Outcome, Tally, Target, measure};
 use crate::registry::{Mode, Repository};
+use crate::units::KIB;
 
 /// How to push.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,24 @@ pub struct Push {
 // === impl Push ===
 
 impl Push {
+    /// Pushes one small blob, when it is not named by SHA-256: a registry that refuses that says so here, and not
+    /// by closing the connection in the middle of a large one.
+    ///
+    /// # Errors
+    /// When the push fails or is refused.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the blob, or an unfinished upload, behind.
+    pub async fn prepare(&self, target: &Target, source: &mut Source) -> Result<()> {
+        if self.algorithm == Algorithm::Sha256 {
+            return Ok(());
+        }
+        let blob = source.content(KIB).hashed_by(self.algorithm);
+        let mut repository = target.connect_one().await?;
+        let pushing = repository.push(&blob, self.mode);
+        target.within("trying a push", pushing).await
+    }
+
     /// Measures one round with new content from `source`.
     ///
     /// # Errors

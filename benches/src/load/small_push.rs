@@ -49,15 +49,12 @@ impl SmallPush {
     /// # Cancel safety
     /// Dropping the future leaves unfinished uploads behind.
     pub async fn run(&self, target: &Target, source: &mut Source) -> Result<Outcome> {
-        let (count, longest) = match self.until {
-            Until::Count(count) => (count, None),
-            Until::Elapsed(longest) => (
-                scaled(PREPARED_PER_SECOND, longest.as_secs_f64(), 1),
-                Some(longest),
-            ),
+        let longest = match self.until {
+            Until::Count(_) => None,
+            Until::Elapsed(longest) => Some(longest),
         };
         let blobs = target
-            .within("hashing", source.blobs(count, self.size))
+            .within("hashing", source.blobs(self.prepared(), self.size))
             .await?;
         let queue = Arc::new(Queue::new(blobs));
         let connections = target.connect(self.clients).await?;
@@ -65,6 +62,14 @@ impl SmallPush {
             .into_iter()
             .map(|repository| push(repository, Arc::clone(&queue), longest));
         measure(target, jobs.collect()).await
+    }
+
+    /// How many blobs are prepared.
+    pub(crate) fn prepared(&self) -> u64 {
+        match self.until {
+            Until::Count(count) => count,
+            Until::Elapsed(longest) => scaled(PREPARED_PER_SECOND, longest.as_secs_f64(), 1),
+        }
     }
 }
 

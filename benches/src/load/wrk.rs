@@ -52,10 +52,7 @@ impl Wrk {
     /// # Cancel safety
     /// Dropping the future stops `wrk`.
     pub async fn run(&self, target: &Target) -> Result<Report> {
-        let watch = match target.pids.as_slice() {
-            [] => None,
-            pids => Some(Watch::start(pids)?),
-        };
+        let watch = target.watch().await?;
         let text = target.within(PROGRAM, self.output(target)).await?;
         let server = watch.map(Watch::finish).transpose()?;
         let report = parse(&text).with_context(|| format!("{PROGRAM} printed: {}", text.trim()))?;

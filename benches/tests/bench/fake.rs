@@ -42,6 +42,8 @@ pub(crate) enum Fault {
     Corrupt,
     /// Refuses every finish with status 500.
     Refuse,
+    /// Refuses every digest but SHA-256 with status 400.
+    OnlySha256,
     /// Answers ranges with the whole.
     IgnoreRanges,
 }
@@ -175,6 +177,9 @@ impl Fake {
             return status(StatusCode::NOT_FOUND);
         };
         upload.extend_from_slice(body);
+        if self.manner.fault == Some(Fault::OnlySha256) && !digest.starts_with("sha256:") {
+            return status(StatusCode::BAD_REQUEST);
+        }
         let algorithm = if digest.starts_with("sha512:") {
             Algorithm::Sha512
         } else {

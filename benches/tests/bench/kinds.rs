@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use floundr_benches::client::UnexpectedStatus;
+use floundr_benches::compare::rows::rows;
 use floundr_benches::load::idle::Idle;
 use floundr_benches::load::manifest_read::{self, Verb};
 use floundr_benches::load::mixed::Mixed;
 use floundr_benches::load::pull_range::PullRange;
 use floundr_benches::load::raw::Raw;
 use floundr_benches::load::wrk::Wrk;
-use http::Method;
+use floundr_benches::load::{Tally, measure};
+use floundr_benches::process::Watch;
+use http::{Method, StatusCode};
 
 use crate::fake::{Fault, Manner};
 use crate::loads::fake;
@@ -147,4 +151,36 @@ async fn raw_reads_count_what_was_answered_and_stop_at_a_refusal() {
         };
         assert_eq!(outcome.tally.bytes, outcome.tally.operations * length);
     }
+}
+
+#[tokio::test]
+async fn a_registry_without_sha512_refuses_before_anything_large_is_pushed() {
+    let (fake, target, mut source) = fake(Manner {
+        fault: Some(Fault::OnlySha256),
+        ..Manner::default()
+    })
+    .await;
+    let row = rows(1.0, &["push-sha512".to_owned()]).unwrap().remove(0);
+    let error = row.load.prepare(&target, &mut source).await.unwrap_err();
+    let answer = error.downcast_ref::<UnexpectedStatus>().unwrap();
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(fake.seen.lock().unwrap().stored.is_empty());
+}
+
+#[tokio::test]
+async fn memory_is_put_at_hand_before_the_clock_and_counts_for_nobody() {
+    const MOVED: u64 = 512 << 20;
+    let (_fake, mut target, _) = fake(Manner::default()).await;
+    target.moves = MOVED;
+    let all = Watch::start(&[std::process::id()]).unwrap();
+    let idle = async { Ok(Tally::default()) };
+    let outcome = measure(&target, vec![idle]).await.unwrap();
+    let within = outcome.server.unwrap().peak_anonymous;
+    let peak = all.finish().unwrap().peak_anonymous;
+    // The tests beside this one use memory as well, but none of them gives so much back at that moment.
+    let freed = peak.saturating_sub(within);
+    assert!(
+        freed >= MOVED / 2,
+        "{peak} before the clock, {within} within"
+    );
 }

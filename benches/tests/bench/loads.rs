@@ -24,6 +24,7 @@ pub(crate) async fn fake(manner: Manner) -> (Fake, Target, Source) {
         static_root: None,
         pids: vec![std::process::id()],
         limit: Duration::from_secs(30),
+        moves: 0,
     };
     (fake, target, Source::new().unwrap())
 }
@@ -220,6 +221,7 @@ async fn a_server_that_never_answers_ends_at_the_limit() {
         static_root: None,
         pids: Vec::new(),
         limit: Duration::from_millis(50),
+        moves: 0,
     };
     let push = Push {
         size: 10,

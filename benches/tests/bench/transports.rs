@@ -78,6 +78,7 @@ fn target(url: &str, transport: Transport) -> Target {
         static_root: None,
         pids: Vec::new(),
         limit: Duration::from_secs(30),
+        moves: 0,
     }
 }
 

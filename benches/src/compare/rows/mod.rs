@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use bytes::Bytes;
 
 use crate::compare::figures::Figures;
-use crate::content::{Blob, Source};
+use crate::content::{Algorithm, Blob, Source};
 use crate::load::Target;
 use crate::load::idle::Idle;
 use crate::load::manifest_read::{self, ManifestRead};
@@ -114,6 +114,23 @@ impl Load {
         }
     }
 
+    /// Whether it asks for what the specification lets a registry refuse: another digest than SHA-256.
+    pub fn may_be_refused(&self) -> bool {
+        matches!(self, Self::Push(push) if push.algorithm != Algorithm::Sha256)
+    }
+
+    /// About how many bytes one measurement moves; 0 when it reads small answers for some time.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Push(load) => load.size.saturating_mul(load.streams),
+            Self::Pull(load) => load.size.saturating_mul(load.streams),
+            Self::PullRange(load) => load.range.min(load.size).saturating_mul(load.count),
+            Self::SmallPush(load) => load.size.saturating_mul(load.prepared()),
+            Self::Mixed(load) => load.bytes(),
+            Self::ManifestRead(_) | Self::Wrk(_) | Self::Raw(_) | Self::Idle(_) => 0,
+        }
+    }
+
     /// Pushes what is to be read, and proves that it comes back right.
     ///
     /// # Errors
@@ -123,7 +140,10 @@ impl Load {
     /// Dropping the future leaves a part of it behind.
     pub async fn prepare(&self, target: &Target, source: &mut Source) -> Result<Ready> {
         Ok(match *self {
-            Self::Push(load) => Ready::Push(load),
+            Self::Push(load) => {
+                load.prepare(target, source).await?;
+                Ready::Push(load)
+            }
             Self::SmallPush(load) => Ready::SmallPush(load),
             Self::Idle(load) => Ready::Idle(load),
             Self::Pull(load) => Ready::Pull(load, pull::prepare(target, source, load.size).await?),
@@ -197,7 +217,7 @@ pub fn rows(scale: f64, only: &[String]) -> Result<Vec<Row>> {
 mod tests {
     use super::*;
     use crate::load::small_push::Until;
-    use crate::units::KIB;
+    use crate::units::{GIB, KIB, MIB};
 
     #[test]
     fn rows_scale_but_keep_something_to_measure() {
@@ -231,6 +251,35 @@ mod tests {
         let is_there = |rows: Vec<Row>| rows.iter().any(|row| row.id == "memory-64");
         assert!(!is_there(rows(1.0, &[]).unwrap()));
         assert!(is_there(rows(1.0, &["memory-64".to_owned()]).unwrap()));
+    }
+
+    #[test]
+    fn the_bytes_of_a_row_are_those_of_its_title() {
+        let bytes = |id: &str| rows(1.0, &[id.to_owned()]).unwrap()[0].load.bytes();
+        for (id, expected) in [
+            ("push-4", GIB),
+            ("pull-8", 8 * GIB),
+            ("pull-range", 4 * GIB),
+            ("push-small", 40 * MIB),
+            ("get-manifest", 0),
+        ] {
+            assert_eq!(bytes(id), expected, "{id}");
+        }
+        assert!(
+            (GIB..8 * GIB).contains(&bytes("mixed")),
+            "{}",
+            bytes("mixed")
+        );
+    }
+
+    #[test]
+    fn sha512_alone_may_be_refused() {
+        let rows = list::all(1.0).into_iter();
+        let refusable = rows.filter(|row| row.load.may_be_refused());
+        assert_eq!(
+            refusable.map(|row| row.id).collect::<Vec<_>>(),
+            ["push-sha512"]
+        );
     }
 
     #[test]

@@ -99,6 +99,17 @@ impl Mixed {
         measure(target, clients.collect()).await
     }
 
+    /// Bytes of all blobs that are pulled and pushed.
+    pub(crate) fn bytes(&self) -> u64 {
+        let trace = self.trace();
+        let moved = trace.steps.iter().map(|step| match step {
+            Step::PushBlob(size) => *size,
+            Step::Read(Read::PullBlob(index)) => trace.stored.get(*index).copied().unwrap_or(0),
+            Step::Read(_) | Step::PutManifest(_) => 0,
+        });
+        moved.sum()
+    }
+
     fn trace(&self) -> Trace {
         Trace::draw(self.count, self.largest)
     }
