@@ -9,6 +9,7 @@ pub mod idle;
 pub mod image;
 pub mod manifest_read;
 pub mod mixed;
+mod plain_pull;
 pub mod pull;
 pub mod pull_range;
 pub mod push;

@@ -129,10 +129,7 @@ fn body_length(answer: &[u8], verb: Verb) -> Result<Option<u64>> {
         return Ok(None);
     };
     let (head, body) = answer.split_at(end + 4);
-    if !head.starts_with(b"HTTP/1.1 200 ") {
-        let first = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
-        bail!("answer is {}", String::from_utf8_lossy(first));
-    }
+    expect_ok(head)?;
     let expected = match verb {
         Verb::Head => 0,
         Verb::Get => announced(head).context("answer announces no length")?,
@@ -145,7 +142,17 @@ fn body_length(answer: &[u8], verb: Verb) -> Result<Option<u64>> {
     Ok((body.len() == expected).then_some(expected as u64))
 }
 
-fn announced(head: &[u8]) -> Option<usize> {
+/// Refuses an answer that is no 200.
+pub(super) fn expect_ok(head: &[u8]) -> Result<()> {
+    if head.starts_with(b"HTTP/1.1 200 ") {
+        return Ok(());
+    }
+    let first = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    bail!("answer is {}", String::from_utf8_lossy(first));
+}
+
+/// The length of the body that a head announces.
+pub(super) fn announced(head: &[u8]) -> Option<usize> {
     let head = std::str::from_utf8(head).ok()?;
     let mut fields = head.split("\r\n").filter_map(|line| line.split_once(':'));
     let (_, length) = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"))?;

@@ -78,7 +78,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_reaches_the_caller_and_ends_the_work() {
         let failing = ToEnd::new(Handle::current(), async { panic!("as told") });
-        let ended = tokio::spawn(async move { failing.await }).await;
+        let ended = tokio::spawn(failing).await;
         assert!(ended.unwrap_err().is_panic());
     }
 }

@@ -56,22 +56,20 @@ async fn answer<B: Incoming>(
     parts: &Parts,
     mut body: B,
 ) -> Result<Response<Body>, ApiError> {
-    let engine = context.engine();
+    let repository = |name| context.engine().repository(name);
     match route {
         Route::Base => Ok(base::base()),
         Route::Health => Ok(base::health()),
         Route::Ready => base::ready(context).await,
         Route::Metrics => Ok(base::metrics(context)),
         Route::Catalog(page) => Box::pin(catalog::list(context, &page)).await,
-        Route::BlobGet(name, digest) => blobs::get(&engine.repository(&name), &digest, parts).await,
-        Route::BlobHead(name, digest) => {
-            blobs::head(&engine.repository(&name), &digest, parts).await
-        }
+        Route::BlobGet(name, digest) => blobs::get(&repository(&name), &digest, parts).await,
+        Route::BlobHead(name, digest) => blobs::head(&repository(&name), &digest, parts).await,
         Route::BlobDelete(name, digest) => {
-            Box::pin(blobs::delete(&engine.repository(&name), &digest)).await
+            Box::pin(blobs::delete(&repository(&name), &digest)).await
         }
         Route::UploadStart(name, start) => {
-            let repository = engine.repository(&name);
+            let repository = repository(&name);
             Box::pin(uploads::start(
                 context,
                 &repository,
@@ -81,43 +79,37 @@ async fn answer<B: Incoming>(
             ))
             .await
         }
-        Route::UploadStatus(name, id) => {
-            Box::pin(uploads::status(&engine.repository(&name), &id)).await
-        }
+        Route::UploadStatus(name, id) => Box::pin(uploads::status(&repository(&name), &id)).await,
         Route::UploadChunk(name, id) => {
-            let repository = engine.repository(&name);
-            Box::pin(uploads::chunk(&repository, &id, parts, &mut body)).await
+            Box::pin(uploads::chunk(&repository(&name), &id, parts, &mut body)).await
         }
         Route::UploadFinish(name, id, digest) => {
-            let repository = engine.repository(&name);
-            let finish = uploads::finish(&repository, &id, &digest, parts, &mut body);
-            Box::pin(finish).await
+            let repository = repository(&name);
+            Box::pin(uploads::finish(&repository, &id, &digest, parts, &mut body)).await
         }
-        Route::UploadCancel(name, id) => {
-            Box::pin(uploads::cancel(&engine.repository(&name), &id)).await
-        }
+        Route::UploadCancel(name, id) => Box::pin(uploads::cancel(&repository(&name), &id)).await,
         Route::ManifestGet(name, reference) => {
-            manifests::get(&engine.repository(&name), &reference, parts).await
+            manifests::get(&repository(&name), &reference, parts).await
         }
         Route::ManifestHead(name, reference) => {
-            manifests::head(&engine.repository(&name), &reference, parts).await
+            manifests::head(&repository(&name), &reference, parts).await
         }
         Route::ManifestPut(name, reference, tags) => {
             let target = manifests::Target {
-                repository: engine.repository(&name),
+                repository: repository(&name),
                 reference,
                 tags,
             };
             Box::pin(manifests::put(context, target, parts, &mut body)).await
         }
         Route::ManifestDelete(name, reference) => {
-            Box::pin(manifests::delete(&engine.repository(&name), &reference)).await
+            Box::pin(manifests::delete(&repository(&name), &reference)).await
         }
         Route::TagsList(name, page) => {
-            Box::pin(tags::list(context, &engine.repository(&name), &page)).await
+            Box::pin(tags::list(context, &repository(&name), &page)).await
         }
         Route::Referrers(name, query) => {
-            Box::pin(referrers::list(context, &engine.repository(&name), query)).await
+            Box::pin(referrers::list(context, &repository(&name), query)).await
         }
     }
 }
