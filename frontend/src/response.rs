@@ -60,8 +60,10 @@ impl Entity<'_> {
     }
 
     fn identify(&self, headers: &mut HeaderMap) {
-        headers.insert(DOCKER_CONTENT_DIGEST, value(&self.digest.to_string()));
-        headers.insert(header::ETAG, entity_tag(&self.digest));
+        let quoted = Bytes::from(format!("\"{}\"", self.digest));
+        let digest = quoted.slice(1..quoted.len() - 1);
+        headers.insert(DOCKER_CONTENT_DIGEST, shared(digest));
+        headers.insert(header::ETAG, shared(quoted));
     }
 
     /// 200 without a body, for `HEAD`.
@@ -214,11 +216,17 @@ fn empty(status: StatusCode) -> Response<Body> {
 fn with_status(status: StatusCode, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
+    // Enough for every answer, so that the map never grows.
+    *response.headers_mut() = HeaderMap::with_capacity(12);
     response
 }
 
 fn entity_tag(digest: &Digest) -> HeaderValue {
     value(&format!("\"{digest}\""))
+}
+
+fn shared(text: Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text).expect("a digest is visible ASCII")
 }
 
 fn value(text: &str) -> HeaderValue {

@@ -150,13 +150,21 @@ impl Digest {
 
     /// The hex digits of the text form.
     pub fn encoded(&self) -> String {
+        self.hex(&mut [0; 2 * MAX_BYTES]).to_owned()
+    }
+
+    /// The hex digits, written to `buffer`: every answer that names content takes them.
+    fn hex<'a>(&self, buffer: &'a mut [u8; 2 * MAX_BYTES]) -> &'a str {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut encoded = String::with_capacity(2 * self.algorithm.output_len());
-        for byte in self.as_bytes() {
-            encoded.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            encoded.push(char::from(DIGITS[usize::from(byte & 15)]));
+        let (pairs, _) = buffer.as_chunks_mut::<2>();
+        for (pair, byte) in pairs.iter_mut().zip(self.as_bytes()) {
+            *pair = [
+                DIGITS[usize::from(byte >> 4)],
+                DIGITS[usize::from(byte & 15)],
+            ];
         }
-        encoded
+        let digits = &buffer[..2 * self.algorithm.output_len()];
+        std::str::from_utf8(digits).expect("hex digits are ASCII")
     }
 
     /// Code byte and bytes, the form in table keys (invariant 2).
@@ -205,7 +213,9 @@ impl FromStr for Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.algorithm, self.encoded())
+        f.write_str(self.algorithm.name())?;
+        f.write_str(":")?;
+        f.write_str(self.hex(&mut [0; 2 * MAX_BYTES]))
     }
 }
 

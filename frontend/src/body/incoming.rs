@@ -53,7 +53,8 @@ pub enum RequestBodyError {
 
 /// What remains of a request's body when its handler has answered.
 pub(crate) struct Leftover {
-    unread: oneshot::Receiver<Unread>,
+    /// None when the request had no body.
+    unread: Option<oneshot::Receiver<Unread>>,
     received: Arc<AtomicU64>,
     limit: Duration,
 }
@@ -80,12 +81,12 @@ where
     B::Error: Into<BoxError>,
 {
     let received = Arc::new(AtomicU64::new(0));
-    let (give_back, unread) = oneshot::channel();
-    let inner: Option<Inner> = if body.is_end_stream() {
-        None
-    } else {
-        Some(Box::new(body.map_err(Into::into)))
-    };
+    let (mut inner, mut give_back, mut unread): (Option<Inner>, _, _) = (None, None, None);
+    if !body.is_end_stream() {
+        inner = Some(Box::new(body.map_err(Into::into)));
+        let (sender, receiver) = oneshot::channel();
+        (give_back, unread) = (Some(sender), Some(receiver));
+    }
     let body = RequestBody {
         inner,
         limit,
@@ -93,7 +94,7 @@ where
         alarm: None,
         received: Arc::clone(&received),
         state: Progress::NotAsked,
-        give_back: Some(give_back),
+        give_back,
     };
     (
         body,
@@ -213,7 +214,8 @@ impl Leftover {
     /// A body that was never asked for while its client waits for `100 Continue` is left alone:
     /// the client will not send it.
     pub(crate) async fn discard(&mut self, bytes: u64, limit: Duration, expects: bool) -> bool {
-        let Ok(Unread { mut body, state }) = self.unread.try_recv() else {
+        let unread = self.unread.as_mut();
+        let Some(Ok(Unread { mut body, state })) = unread.map(oneshot::Receiver::try_recv) else {
             return true;
         };
         let fits = body.size_hint().lower() <= bytes;
