@@ -148,9 +148,10 @@ impl Metrics {
         Counted::new(self, |metrics| &metrics.in_flight)
     }
 
-    /// How many requests are being answered.
-    pub(crate) fn requests_in_flight(&self) -> usize {
-        usize::try_from(self.in_flight.get()).unwrap_or(0)
+    /// How many requests are being answered, and how many connections are open.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        let count = |gauge: &Gauge| usize::try_from(gauge.get()).unwrap_or(0);
+        (count(&self.in_flight), count(&self.connections))
     }
 
     pub(crate) fn record(&self, outcome: &Outcome) {

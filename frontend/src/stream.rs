@@ -174,9 +174,12 @@ impl Share {
 
     /// hyper's buffers are powers of two; it takes a larger one when a read fills one, and a smaller
     /// one when less than half is filled. A byte less than a power of two keeps them at that.
+    ///
+    /// An idle connection keeps the buffer of its last upload, so open connections count as well.
     fn bytes(&self) -> usize {
-        let requests = self.metrics.requests_in_flight().max(1);
-        let share = (self.total / requests).max(Self::LEAST);
+        let (requests, connections) = self.metrics.load();
+        let sharing = requests.max(connections / 4).max(1);
+        let share = (self.total / sharing).max(Self::LEAST);
         (1 << share.ilog2()) - 1
     }
 }

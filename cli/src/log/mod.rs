@@ -37,6 +37,6 @@ pub(crate) fn start(config: &LogConfig) -> Result<Logging> {
 
 impl Drop for Logging {
     fn drop(&mut self) {
-        self.0.flush();
+        self.0.finish();
     }
 }

@@ -6,7 +6,7 @@
 //! Invariants:
 //! 1. Lines keep their order: a line that is written at once takes with it what waited before it.
 //! 2. An access line waits at most [`PATIENCE`]; so many are lost when the process is killed. A
-//!    panic and an orderly end lose none.
+//!    panic and an orderly end lose none: after [`Lines::finish`] no line waits.
 //! 3. At most [`BATCH`] bytes wait, and one line: who comes after that writes them all. Whoever
 //!    reads the log slowly slows down the server, as with every write to a pipe; no line is dropped.
 
@@ -20,6 +20,9 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// How long a line may wait for others.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How soon a full pipe is tried again that does not block by itself.
+const RETRY: Duration = Duration::from_millis(1);
 
 /// How many bytes may wait.
 const BATCH: usize = 64 * 1024;
@@ -42,6 +45,8 @@ struct Shared<W> {
 struct Pending<W> {
     bytes: Vec<u8>,
     out: W,
+    /// Whether the end has come, and nothing waits any more.
+    is_ending: bool,
 }
 
 /// One line being written.
@@ -67,16 +72,22 @@ impl Lines {
 
 impl<W: Write> Lines<W> {
     fn to(out: W) -> Self {
-        let bytes = Vec::new();
+        let pending = Pending {
+            bytes: Vec::new(),
+            out,
+            is_ending: false,
+        };
         Self(Arc::new(Shared {
-            pending: Mutex::new(Pending { bytes, out }),
+            pending: Mutex::new(pending),
             waits: Condvar::new(),
         }))
     }
 
-    /// Writes what waits.
-    pub(crate) fn flush(&self) {
-        self.0.pending.lock().write_out();
+    /// Writes what waits, and from now on every line at once.
+    pub(crate) fn finish(&self) {
+        let mut pending = self.0.pending.lock();
+        pending.is_ending = true;
+        pending.write_out();
     }
 }
 
@@ -125,8 +136,17 @@ impl<W: Write> Shared<W> {
 
 impl<W: Write> Pending<W> {
     fn write_out(&mut self) {
-        // Standard error that takes nothing leaves nobody to tell.
-        self.out.write_all(&self.bytes).ok();
+        let mut written = 0;
+        while written < self.bytes.len() {
+            match self.out.write(&self.bytes[written..]) {
+                Ok(count) if count > 0 => written += count,
+                // Another process that shares it made it so; it is to block all the same.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(RETRY),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Standard error that takes nothing leaves nobody to tell.
+                Ok(_) | Err(_) => break,
+            }
+        }
         self.bytes.clear();
     }
 }
@@ -138,7 +158,7 @@ impl<W: Write> Write for Line<'_, W> {
         let mut pending = self.shared.pending.lock();
         let was_empty = pending.bytes.is_empty();
         pending.bytes.extend_from_slice(line);
-        if !self.waits || pending.bytes.len() >= BATCH {
+        if !self.waits || pending.is_ending || pending.bytes.len() >= BATCH {
             pending.write_out();
         } else if was_empty {
             self.shared.waits.notify_one();
@@ -171,8 +191,36 @@ mod tests {
         line(&lines, false, "two\n");
         assert_eq!(written(&lines), "one\ntwo\n");
         line(&lines, true, "three\n");
-        lines.flush();
+        lines.finish();
         assert_eq!(written(&lines), "one\ntwo\nthree\n");
+        line(&lines, true, "four\n");
+        assert!(written(&lines).ends_with("four\n"));
+    }
+
+    #[test]
+    fn a_full_pipe_is_waited_for_and_tears_no_line() {
+        /// Takes three bytes at a time, and nothing every other time.
+        struct Slow(Vec<u8>, bool);
+        impl Write for Slow {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.1 = !self.1;
+                let taken = bytes.iter().take(3 * usize::from(self.1));
+                let count = taken.len();
+                self.0.extend(taken);
+                (count > 0)
+                    .then_some(count)
+                    .ok_or_else(|| io::ErrorKind::WouldBlock.into())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let lines = Lines::to(Slow(Vec::new(), false));
+        for text in ["one line\n", "another\n"] {
+            lines.0.line(false).write_all(text.as_bytes()).unwrap();
+        }
+        assert_eq!(lines.0.pending.lock().out.0, b"one line\nanother\n");
     }
 
     #[test]

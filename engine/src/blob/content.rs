@@ -15,6 +15,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+/// Whoever reads so many bytes and not the last is taken to go on behind them.
+const PIECE: u64 = 128 * 1024;
+
 /// A large blob, open.
 #[derive(Debug)]
 struct FileBlob {
@@ -92,6 +95,13 @@ impl FileBlob {
         Ok(self.mapping.get_or_init(|| mapping).clone())
     }
 
+    /// Prepares for the reads behind this one; without a mapping they are only slower.
+    fn expect_more_than(&self, range: &Range<u64>) {
+        if range.end < self.size && range.end - range.start >= PIECE {
+            self.mapping().ok();
+        }
+    }
+
     /// Whether `range` is known to be in memory, so that reading it is but a copy: a hand-over to
     /// another thread and back costs more.
     fn is_resident(&self, range: &Range<u64>) -> bool {
@@ -124,8 +134,7 @@ impl StoredBlob for FileBlob {
                 return self.read_now(range);
             }
             blocking(move || {
-                // For the reads after this one; without a mapping they are done here, too.
-                self.mapping().ok();
+                self.expect_more_than(&range);
                 self.read_now(range)
             })
             .await

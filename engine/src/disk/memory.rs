@@ -15,6 +15,8 @@ use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 /// A disk in memory. Clones are the same disk.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +62,8 @@ struct State {
     capacity: Option<u64>,
     /// Calls that need space and still get it, before the disk is full at what it has then.
     fills_after: Option<u64>,
+    /// How long a write takes at least.
+    write_delay: Duration,
     boots: u64,
     counts: DiskCounts,
     faults: Vec<Fault>,
@@ -100,6 +104,11 @@ impl MemoryDisk {
     /// it has used, until [`MemoryDisk::set_capacity`].
     pub fn fill_after(&self, calls: u64) {
         self.state.lock().fills_after = Some(calls);
+    }
+
+    /// Lets every further write of a file take at least this long.
+    pub fn delay_writes(&self, delay: Duration) {
+        self.state.lock().write_delay = delay;
     }
 
     /// Whether a disk that should be full after some calls is.
@@ -382,6 +391,10 @@ impl DiskFile for MemoryFile {
     }
 
     fn write_all_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
+        let delay = self.disk.state.lock().write_delay;
+        if !delay.is_zero() {
+            thread::sleep(delay);
+        }
         let mut state = self.disk.state.lock();
         state.counts.writes += 1;
         state.fail_if(|fault| match fault {

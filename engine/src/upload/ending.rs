@@ -43,6 +43,13 @@ impl Writer {
     /// Brings the upload to rest, or to its end if it failed; returns its offset.
     pub(super) async fn settle(mut self) -> Result<u64, StorageError> {
         let outcome = self.rest().await;
+        // What was refused may have been refused before the writes in front of it were done. They
+        // would go on in a file that is cut or removed here, or that a next session has opened.
+        if self.failed.is_some()
+            && let Err(error) = self.calm().await
+        {
+            tracing::debug!(%error, "the last writes of an upload that failed");
+        }
         match self.failed.clone() {
             Some(_) if self.may_be_committed => {}
             Some(failure) if failure.is_over => self.end_failed().await,

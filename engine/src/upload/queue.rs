@@ -5,6 +5,7 @@
 //! Invariants:
 //! 1. Writes run in the order in which they were pushed, one at a time.
 //! 2. After a write failed none runs any more: `error` is set and the rest is dropped.
+//!    A record that was saved before it is still told of.
 //! 3. One write per upload needs no leave; each further one holds as many of the leaves that all
 //!    uploads share as it has pieces of [`LEAVE`]. So every upload goes on, and the memory of all is
 //!    bounded however many.
@@ -126,7 +127,8 @@ impl WriteQueue {
         }
     }
 
-    /// Waits until every write is done; answers the record saved last, once.
+    /// Waits until no write is done any more; answers the record saved last, once, and whether all
+    /// writes went well. After one that failed there may be a record that was saved before it.
     ///
     /// # Errors
     /// That of the write which failed; [`StorageError::Closed`] when the runtime shuts down. A
@@ -134,17 +136,17 @@ impl WriteQueue {
     ///
     /// # Cancel safety
     /// Cancel safe: the writes go on.
-    pub(super) async fn wait(&mut self) -> Result<Option<SessionRecord>, StorageError> {
+    pub(super) async fn wait(&mut self) -> (Option<SessionRecord>, Result<(), StorageError>) {
+        let mut outcome = Ok(());
         if let Some(run) = &mut self.run {
-            let outcome = joined(run).await;
+            outcome = joined(run).await;
             self.run = None;
-            outcome?;
         }
         let mut writes = self.state.writes.lock();
-        match &writes.error {
-            Some(error) => Err(error.clone()),
-            None => Ok(writes.saved.take()),
+        if let Some(error) = &writes.error {
+            outcome = Err(error.clone());
         }
+        (writes.saved.take(), outcome)
     }
 }
 

@@ -23,6 +23,9 @@ use tokio::sync::OwnedMutexGuard;
 
 /// The one open writer of an upload (see the invariants of [`crate::upload`]).
 ///
+/// The futures of its calls are to be polled to their end or dropped: one that is kept and not polled
+/// holds the upload, and closing the store waits for it.
+///
 /// Dropping it keeps what was delivered: a task in the background brings the upload to rest, and
 /// the next request for it waits for that.
 #[derive(Debug)]

@@ -7,7 +7,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::thread;
 use tokio::runtime::Handle;
 
 /// Work that goes on in the background when it is dropped before its end. Work that panicked is
@@ -33,10 +32,11 @@ impl<F: Future<Output: Send> + Send + 'static> Future for ToEnd<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let work = self.work.as_mut().expect("not polled after its end");
+        // Taken out, so that a panic drops it: it cannot go on.
+        let mut work = self.work.take().expect("not polled after its end");
         let outcome = work.as_mut().poll(cx);
-        if outcome.is_ready() {
-            self.work = None;
+        if outcome.is_pending() {
+            self.work = Some(work);
         }
         outcome
     }
@@ -44,8 +44,7 @@ impl<F: Future<Output: Send> + Send + 'static> Future for ToEnd<F> {
 
 impl<F: Future<Output: Send> + Send + 'static> Drop for ToEnd<F> {
     fn drop(&mut self) {
-        // A panic in the work unwinds through here: it cannot go on.
-        if let Some(work) = self.work.take().filter(|_| !thread::panicking()) {
+        if let Some(work) = self.work.take() {
             drop(self.runtime.spawn(work));
         }
     }

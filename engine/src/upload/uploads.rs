@@ -153,7 +153,7 @@ impl Uploads {
         let slot = self.shared.slots.enter(id.key());
         let epoch = slot.fence();
         let hold = Hold::new(Arc::clone(&self.shared), slot, epoch, *id);
-        // A task: if the caller goes away, the session it makes is dropped when it is ready.
+        // To its end: if the caller goes away, the session it makes is dropped when it is ready.
         let session = UploadSession::new(hold, 0);
         let opening = session.take_over(repository.clone());
         self.shared.run(opening).await

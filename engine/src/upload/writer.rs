@@ -218,11 +218,17 @@ impl Writer {
 
     /// Waits for the writes in the queue.
     pub(super) async fn wait(&mut self) -> Result<(), StorageError> {
-        match self.queue.wait().await {
-            Ok(saved) => self.note(saved),
-            Err(error) => return Err(self.fail(error)),
+        if let Err(error) = self.calm().await {
+            return Err(self.fail(error));
         }
         self.check()
+    }
+
+    /// Waits until nothing is written any more, whatever became of the writes.
+    pub(super) async fn calm(&mut self) -> Result<(), StorageError> {
+        let (saved, outcome) = self.queue.wait().await;
+        self.note(saved);
+        outcome
     }
 
     /// Takes in what was saved.

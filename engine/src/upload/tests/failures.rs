@@ -52,6 +52,60 @@ async fn a_disk_too_full_for_the_record_keeps_the_upload_at_its_last_rest() {
     assert!(world.disk.files().is_empty(), "{:?}", world.disk.files());
 }
 
+/// A record that was saved before the write which found the disk full is what the upload goes back to:
+/// one before it would cut the file below what the record says, for good.
+#[tokio::test]
+async fn a_disk_full_right_behind_a_record_keeps_the_upload_at_that_record() {
+    const CHECKPOINT: usize = 32 * 1024 * 1024;
+    let content = content(CHECKPOINT + 4_000_000);
+    for room in [100_000, 400_000, 1_000_000] {
+        let world = World::new();
+        let mut session = world.start(Algorithm::Sha256);
+        let id = session.id();
+        let used = world.disk.used();
+        world
+            .disk
+            .set_capacity(Some(used + (CHECKPOINT + room) as u64));
+        // Written behind the hashing: the full disk is found long after the record was handed over.
+        world.disk.delay_writes(Duration::from_millis(2));
+        let appended = session.append(content.clone()).await;
+        let rested = session.suspend().await;
+        assert!(appended.is_err() || rested.is_err());
+        world.uploads.idle().await;
+        world.disk.set_capacity(None);
+        world.disk.delay_writes(Duration::ZERO);
+        assert_eq!(world.status(&id).await, Some(CHECKPOINT as u64));
+        let mut session = world.resume(&id).await.unwrap();
+        let offset = usize::try_from(session.offset()).unwrap();
+        assert_eq!(offset, CHECKPOINT);
+        session.append(content.slice(offset..)).await.unwrap();
+        session.finish(&sha256(&content)).await.unwrap();
+        world.expect_committed(&content, &sha256(&content));
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_written_any_more_once_an_upload_was_taken_back() {
+    for at_rest in [0, 1_500_000] {
+        let world = World::new();
+        let content = content(at_rest + 2_000_000);
+        let mut session = world.start(Algorithm::Sha256);
+        let id = session.id();
+        session.append(content.slice(..at_rest)).await.unwrap();
+        session.suspend().await.unwrap();
+        let mut session = world.resume(&id).await.unwrap();
+        world.disk.delay_writes(Duration::from_millis(20));
+        session.append(content.slice(at_rest..)).await.unwrap();
+        // Refused for the sake of something else, with writes in the queue that are none the worse.
+        (world.uploads.shared.store.health()).fail(&other_error());
+        assert!(session.suspend().await.is_err());
+        let writes = world.disk.counts().writes;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(world.disk.counts().writes, writes, "{at_rest}");
+        assert_eq!(world.status(&id).await, Some(at_rest as u64));
+    }
+}
+
 #[tokio::test]
 async fn a_failed_write_ends_the_upload() {
     for fault in 0..6 {
