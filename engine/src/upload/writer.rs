@@ -1,7 +1,7 @@
 //! [`Writer`]: the bytes of one open upload on their way to the disk.
 //!
 //! ```text
-//! append --> hashed piece by piece --> pending (128 KiB to 2 MiB) --> queue of writes, on another thread
+//! append --> hashed piece by piece --> pending (128 to 512 KiB) --> queue of writes, on another thread
 //! ```
 //! Invariants:
 //! 1. Every byte that `hashing` took in is in the file, in the queue of writes, or pending, in
