@@ -34,7 +34,7 @@ pub use config::{Config, ConfigError, Limits, Listen, Missing, Timeouts, TlsList
 pub use context::Context;
 pub use error::{ApiError, ErrorCode};
 pub use listener::raise_open_file_limit;
-pub use log::Answer;
+pub use log::{Answer, TARGET as ACCESS_TARGET};
 pub use metrics::Metrics;
 pub use route::Route;
 pub use server::{BindError, Server};

@@ -30,8 +30,8 @@ use std::time::{Duration, Instant};
 /// many.
 const TOKEN: usize = 40;
 
-/// The target of access lines.
-const TARGET: &str = "floundr::access";
+/// The `tracing` target of access lines, one a request.
+pub const TARGET: &str = "floundr::access";
 
 /// An answer's body, which writes its request's line when it ends.
 #[derive(Debug)]

@@ -243,3 +243,54 @@ impl AsyncWrite for Socket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Timeouts;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    fn share(total: usize) -> Share {
+        let metrics = Arc::default();
+        Share { metrics, total }
+    }
+
+    #[test]
+    fn requests_and_open_connections_share_what_may_be_read_at_once() {
+        let share = share(4 * 1024 * 1024);
+        assert_eq!(share.bytes(), 4 * 1024 * 1024 - 1);
+        let connections: Vec<_> = (0..32).map(|_| share.metrics.connection()).collect();
+        assert_eq!(share.bytes(), 512 * 1024 - 1);
+        let requests: Vec<_> = (0..16).map(|_| share.metrics.request()).collect();
+        assert_eq!(share.bytes(), 256 * 1024 - 1);
+        let many: Vec<_> = (0..1000).map(|_| share.metrics.request()).collect();
+        assert_eq!(share.bytes(), Share::LEAST - 1);
+        drop((connections, requests, many));
+        assert_eq!(share.bytes(), 4 * 1024 * 1024 - 1);
+    }
+
+    #[tokio::test]
+    async fn a_read_takes_no_more_than_its_share_and_all_of_it_comes() {
+        const LENGTH: usize = 1_000_000;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        let content = vec![7; LENGTH];
+        let sending = tokio::spawn(async move { client.write_all(&content).await });
+        let activity = Activity::new(Timeouts::default(), false);
+        let socket = Socket::Plain(socket);
+        let mut stream = Stream::new(socket, Bytes::new(), activity, share(1));
+        let mut buffer = vec![0; 2 * LENGTH];
+        let mut got = 0;
+        while !stream.is_at_end() {
+            let read = stream.read(&mut buffer).await.unwrap();
+            assert!(read < Share::LEAST, "{read}");
+            got += read;
+        }
+        assert_eq!(got, LENGTH);
+        sending.await.unwrap().unwrap();
+    }
+}

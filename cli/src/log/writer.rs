@@ -10,6 +10,7 @@
 //! 3. At most [`BATCH`] bytes wait, and one line: who comes after that writes them all. Whoever
 //!    reads the log slowly slows down the server, as with every write to a pipe; no line is dropped.
 
+use floundr_frontend::ACCESS_TARGET;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -26,9 +27,6 @@ const RETRY: Duration = Duration::from_millis(1);
 
 /// How many bytes may wait.
 const BATCH: usize = 64 * 1024;
-
-/// The target whose lines wait.
-const ACCESS: &str = "floundr::access";
 
 /// Where lines go. Clones share what waits.
 #[derive(Debug)]
@@ -100,7 +98,7 @@ impl<'a, W: Write + 'a> MakeWriter<'a> for Lines<W> {
 
     fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Self::Writer {
         self.0
-            .line(meta.target() == ACCESS && *meta.level() >= Level::INFO)
+            .line(meta.target() == ACCESS_TARGET && *meta.level() >= Level::INFO)
     }
 }
 

@@ -424,3 +424,22 @@ pub(super) fn read_pieces(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_writes_of_what_was_announced_are_short() {
+        let most = 512 * 1024;
+        for (left, expected) in [
+            (u64::MAX, most),
+            (1024 * 1024, most),
+            (600 * 1024, 300 * 1024),
+            (200 * 1024, LEAST_WRITE),
+            (0, LEAST_WRITE),
+        ] {
+            assert_eq!(toward_end(most, left), expected, "{left}");
+        }
+    }
+}
