@@ -4,6 +4,7 @@
 //! `examples/mount_in_axum.rs`. Both answer from a [`Context`], which holds an open engine.
 //! [`manage`] is the API for the operator, on a socket beside them or in a process of its own.
 
+pub mod access;
 pub mod accounts;
 mod activity;
 mod body;

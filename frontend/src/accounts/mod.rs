@@ -1,7 +1,171 @@
-//! Accounts: who may do what.
+//! Accounts: who may do what. [`Accounts`] is all of it; it is asked from a [`Directory`] in memory,
+//! and changed by methods that commit to an [`AccountStore`] first.
+//!
+//! ```text
+//! name, permission   the words
+//! model              users, roles, grants, keys, rules as they are stored
+//! directory, rights  all of them at one moment; who may do what, and why
+//! change/            every change, each durable before it is seen
+//! store              where they are kept, a trait; redb_store for one process, memory_store
+//! password, ...      slow hashes on few threads, and what is remembered of them
+//! limits             how often somebody may try
+//! token/             scopes, signed tokens, challenges
+//! ```
+//! Nothing here knows HTTP handlers or the engine's content: `access` puts requests and accounts
+//! together.
 
+mod change;
+mod directory;
+mod memory_store;
+mod model;
 mod name;
+mod password;
 mod permission;
+mod redb_store;
+mod rights;
+mod store;
+#[cfg(test)]
+mod tests;
 
+pub use change::{AccountError, KeyPatch, NewGrant, NewKey, NewUser, RulePatch, Thing, UserPatch};
+pub use directory::Directory;
+pub use memory_store::MemoryAccountStore;
+pub use model::{
+    ApiKey, Grant, Grantee, KeyScope, KeyText, On, ParseKeyTextError, Role, Rule, User,
+};
 pub use name::{GroupName, KeyId, KeyName, ParseKeyIdError, ParseNameError, RoleName, UserName};
 pub use permission::{ParsePermissionError, Permission, Permissions};
+pub use redb_store::RedbAccountStore;
+pub use rights::{Principal, Reason};
+pub use store::{AccountStore, AccountStoreError, Change, Row, RowKey, Rows, SigningKeys};
+
+use arc_swap::ArcSwap;
+use floundr_engine::clock::Clock;
+use parking_lot::Mutex;
+use password::Hasher;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often uses of keys are written down, and changes of other processes looked for.
+const KEEPING: Duration = Duration::from_secs(5);
+
+/// All accounts. Cheap to clone; every clone is the same.
+#[derive(Debug, Clone)]
+pub struct Accounts {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Box<dyn AccountStore>,
+    directory: ArcSwap<Directory>,
+    /// Held by a change from its reading to its end.
+    turn: tokio::sync::Mutex<()>,
+    clock: Arc<dyn Clock>,
+    hasher: Hasher,
+    /// Uses of keys that are not written down yet.
+    uses: Mutex<HashMap<KeyId, u64>>,
+}
+
+// === impl Accounts ===
+
+impl Accounts {
+    /// The accounts in `store`.
+    ///
+    /// # Errors
+    /// [`AccountStoreError`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn open(
+        store: impl AccountStore,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AccountStoreError> {
+        let rows = store.load().await?;
+        let inner = Inner {
+            store: Box::new(store),
+            directory: ArcSwap::from_pointee(Directory::new(rows)),
+            turn: tokio::sync::Mutex::default(),
+            clock,
+            hasher: Hasher,
+            uses: Mutex::default(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The accounts of this moment.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.inner.directory.load_full()
+    }
+
+    /// Milliseconds since the epoch, by the wall clock.
+    pub fn wall(&self) -> u64 {
+        u64::try_from(self.inner.clock.wall().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Notes that a key let somebody in; written down within seconds (see [`Accounts::keep`]).
+    pub fn note_use(&self, key: KeyId) {
+        let now = self.wall();
+        self.inner.uses.lock().insert(key, now);
+    }
+
+    /// When a key was used last.
+    pub fn last_used(&self, key: KeyId) -> Option<u64> {
+        let noted = self.inner.uses.lock().get(&key).copied();
+        noted.or_else(|| self.directory().last_used(key))
+    }
+
+    /// Writes down what was noted, and takes over what other processes changed.
+    ///
+    /// # Errors
+    /// [`AccountError`]: what was noted is noted still.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn settle(&self) -> Result<(), AccountError> {
+        let uses = self.inner.uses.lock().clone();
+        self.change(|directory| {
+            let live = uses
+                .iter()
+                .filter(|(key, _)| directory.key(**key).is_some());
+            let rows = live.map(|(key, at)| Change::Put(Row::Used(*key, *at)));
+            Ok((rows.collect(), ()))
+        })
+        .await?;
+        let mut noted = self.inner.uses.lock();
+        noted.retain(|key, at| uses.get(key) != Some(at));
+        Ok(())
+    }
+
+    /// Settles every few seconds, for as long as it is polled.
+    pub async fn keep(&self) {
+        loop {
+            tokio::time::sleep(KEEPING).await;
+            if let Err(error) = self.settle().await {
+                tracing::warn!(%error, "uses of API keys could not be written down");
+            }
+        }
+    }
+
+    /// Takes over what the store has.
+    async fn reload(&self) -> Result<(), AccountStoreError> {
+        let rows = self.inner.store.load().await?;
+        self.put(Directory::new(rows));
+        Ok(())
+    }
+
+    fn put(&self, directory: Directory) {
+        self.inner.directory.store(Arc::new(directory));
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    const fn hasher(&self) -> &Hasher {
+        &self.hasher
+    }
+}

@@ -1,0 +1,338 @@
+//! Who may do what: [`Principal`], what a [`Directory`] allows it, and why.
+//!
+//! 1. Nothing is allowed that no grant, scope of a robot or public rule allows.
+//! 2. A key never allows more than its owner may, nor more than its scopes say; what anybody may is
+//!    allowed to every principal that may do anything at all.
+//! 3. A user who is disabled or gone, and a key that has expired or is gone, allow nothing, whatever
+//!    was issued to them before. Of a password that must be changed nothing is allowed either; the
+//!    user's keys go on.
+//!
+//! Everything is computed from the directory of the moment: there is no second place to forget.
+
+use super::directory::{Directory, Granted};
+use super::model::{ApiKey, Grantee, KeyScope, User};
+use super::name::{KeyId, UserName};
+use super::permission::{Permission, Permissions};
+use std::fmt;
+
+/// Who a request is from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Principal {
+    /// Whoever runs the server: the management socket, or a registry that is open on purpose.
+    Operator,
+    /// Nobody in particular.
+    Anonymous,
+    /// A user, by password or by one of their keys.
+    User {
+        /// Who.
+        name: UserName,
+        /// With which key.
+        key: Option<KeyId>,
+    },
+    /// A key that belongs to no person.
+    Robot(KeyId),
+}
+
+/// Why something is allowed, or what keeps it from being allowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// Whoever runs the server may everything.
+    Operator,
+    /// A grant to the user, or to a group they are in.
+    Grant {
+        /// Its number.
+        id: u64,
+        /// To whom.
+        to: Grantee,
+        /// The role.
+        role: String,
+        /// On what.
+        on: String,
+    },
+    /// A scope of a robot's key.
+    Scope {
+        /// On what.
+        on: String,
+    },
+    /// A rule makes it public.
+    Public {
+        /// On what.
+        on: String,
+    },
+    /// There is no such user.
+    NoUser,
+    /// The user is disabled.
+    Disabled,
+    /// The password must be changed first.
+    MustChange,
+    /// There is no such key.
+    NoKey,
+    /// The key has expired.
+    KeyExpired,
+    /// The key's scopes do not have it.
+    KeyScopes,
+    /// Nothing grants it.
+    NothingGrants,
+}
+
+// === impl Principal ===
+
+impl Principal {
+    /// The key it came with.
+    pub const fn key(&self) -> Option<KeyId> {
+        match self {
+            Self::User { key, .. } => *key,
+            Self::Robot(key) => Some(*key),
+            Self::Operator | Self::Anonymous => None,
+        }
+    }
+
+    /// Whether it is somebody in particular.
+    pub const fn is_known(&self) -> bool {
+        !matches!(self, Self::Anonymous)
+    }
+}
+
+/// As it is written down: `jo`, `robot:0123456789abcdef`, `anonymous`, `operator`.
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator => f.write_str("operator"),
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::User { name, .. } => write!(f, "{name}"),
+            Self::Robot(key) => write!(f, "robot:{key}"),
+        }
+    }
+}
+
+// === impl Directory ===
+
+impl Directory {
+    /// What `principal` may do with `repository` at `now`, in milliseconds since the epoch.
+    pub fn permissions(&self, principal: &Principal, repository: &str, now: u64) -> Permissions {
+        let own = match self.standing(principal, now) {
+            Ok(Standing::All) => return Permissions::ALL,
+            Ok(Standing::Nobody) => Permissions::NONE,
+            Ok(Standing::User(user, key)) => {
+                let granted = self.granted_to(user).filter(|one| one.names(repository));
+                let granted = granted.fold(Permissions::NONE, |all, one| all.or(one.permissions));
+                match key.and_then(|key| key.scopes.as_deref()) {
+                    Some(scopes) => granted.and(scoped(scopes, repository)),
+                    None => granted,
+                }
+            }
+            Ok(Standing::Robot(key)) => scoped(key.scopes.as_deref().unwrap_or(&[]), repository),
+            Err(_) => return Permissions::NONE,
+        };
+        if self.is_public(repository) {
+            return own.or(Permission::Pull.into());
+        }
+        own
+    }
+
+    /// Whether `principal` administers everything: the server itself.
+    pub fn is_administrator(&self, principal: &Principal, now: u64) -> bool {
+        let everything = |scopes: &[KeyScope]| {
+            let mut scopes = scopes.iter().filter(|scope| scope.on.is_everything());
+            scopes.any(|scope| scope.permissions.contains(Permission::Administer))
+        };
+        match self.standing(principal, now) {
+            Ok(Standing::All) => true,
+            Ok(Standing::Nobody) | Err(_) => false,
+            Ok(Standing::Robot(key)) => key.scopes.as_deref().is_some_and(everything),
+            Ok(Standing::User(user, key)) => {
+                let scopes = key.and_then(|key| key.scopes.as_deref());
+                self.administers(user) && scopes.is_none_or(everything)
+            }
+        }
+    }
+
+    /// Whether a user, when nothing keeps them, administers everything.
+    pub fn administers(&self, user: &User) -> bool {
+        let mut granted = self.granted_to(user);
+        granted.any(|one| {
+            one.grant.on.is_everything() && one.permissions.contains(Permission::Administer)
+        })
+    }
+
+    /// Whether `principal` is somebody who may do anything at all.
+    ///
+    /// # Errors
+    /// What keeps them.
+    pub fn check(&self, principal: &Principal, now: u64) -> Result<(), Reason> {
+        self.standing(principal, now).map(|_standing| ())
+    }
+
+    /// Whether something is allowed, and why, or why not.
+    pub fn explain(
+        &self,
+        principal: &Principal,
+        permission: Permission,
+        repository: &str,
+        now: u64,
+    ) -> (bool, Vec<Reason>) {
+        let standing = match self.standing(principal, now) {
+            Ok(standing) => standing,
+            Err(reason) => return (false, vec![reason]),
+        };
+        let mut why = match &standing {
+            Standing::All => return (true, vec![Reason::Operator]),
+            Standing::Nobody => Vec::new(),
+            Standing::User(user, _) => {
+                let granted = self.granted_to(user).filter(|one| one.names(repository));
+                let granted = granted.filter(|one| one.permissions.contains(permission));
+                granted.map(Granted::reason).collect()
+            }
+            Standing::Robot(key) => {
+                let scopes = key.scopes.iter().flatten();
+                let scopes = scopes.filter(|scope| scope.on.matches(repository));
+                let scopes = scopes.filter(|scope| scope.permissions.contains(permission));
+                let reason = |scope: &KeyScope| Reason::Scope {
+                    on: scope.on.to_string(),
+                };
+                scopes.map(reason).collect()
+            }
+        };
+        let is_cut = match &standing {
+            Standing::User(_, Some(key)) => {
+                let scopes = key.scopes.as_deref();
+                scopes.is_some_and(|scopes| !scoped(scopes, repository).contains(permission))
+            }
+            _ => false,
+        };
+        if is_cut && !why.is_empty() {
+            why = vec![Reason::KeyScopes];
+        }
+        let allowed = !is_cut && !why.is_empty();
+        if permission == Permission::Pull {
+            let public = self.rules_of(repository).filter(|rule| rule.public);
+            let public = public.map(|rule| Reason::Public {
+                on: rule.on.to_string(),
+            });
+            let before = why.len();
+            why.extend(public);
+            if why.len() > before {
+                why.retain(|reason| *reason != Reason::KeyScopes);
+                return (true, why);
+            }
+        }
+        if why.is_empty() {
+            why.push(Reason::NothingGrants);
+        }
+        (allowed, why)
+    }
+
+    /// Who it is, when nothing keeps them.
+    fn standing(&self, principal: &Principal, now: u64) -> Result<Standing<'_>, Reason> {
+        match principal {
+            Principal::Operator => Ok(Standing::All),
+            Principal::Anonymous => Ok(Standing::Nobody),
+            Principal::User { name, key } => self.standing_user(name, *key, now),
+            Principal::Robot(id) => {
+                let key = self.live_key(*id, now)?;
+                match key.owner {
+                    None => Ok(Standing::Robot(key)),
+                    Some(_) => Err(Reason::NoKey),
+                }
+            }
+        }
+    }
+
+    fn standing_user(
+        &self,
+        name: &UserName,
+        key: Option<KeyId>,
+        now: u64,
+    ) -> Result<Standing<'_>, Reason> {
+        let user = self.user(name).ok_or(Reason::NoUser)?;
+        if user.disabled {
+            return Err(Reason::Disabled);
+        }
+        match key {
+            None if user.must_change => Err(Reason::MustChange),
+            None => Ok(Standing::User(user, None)),
+            Some(id) => {
+                let key = self.live_key(id, now)?;
+                let is_theirs = key.owner.as_ref() == Some(name);
+                let key = is_theirs.then_some(key).ok_or(Reason::NoKey)?;
+                Ok(Standing::User(user, Some(key)))
+            }
+        }
+    }
+
+    fn live_key(&self, id: KeyId, now: u64) -> Result<&ApiKey, Reason> {
+        let key = self.key(id).ok_or(Reason::NoKey)?;
+        if key.is_live(now) {
+            Ok(key)
+        } else {
+            Err(Reason::KeyExpired)
+        }
+    }
+}
+
+/// Who a principal is in a directory.
+enum Standing<'a> {
+    All,
+    Nobody,
+    User(&'a User, Option<&'a ApiKey>),
+    Robot(&'a ApiKey),
+}
+
+fn scoped(scopes: &[KeyScope], repository: &str) -> Permissions {
+    let matching = scopes.iter().filter(|scope| scope.on.matches(repository));
+    matching.fold(Permissions::NONE, |all, scope| all.or(scope.permissions))
+}
+
+// === impl Granted ===
+
+impl Granted {
+    fn names(&self, repository: &str) -> bool {
+        self.grant.on.matches(repository)
+    }
+
+    fn reason(&self) -> Reason {
+        Reason::Grant {
+            id: self.grant.id,
+            to: self.grant.to.clone(),
+            role: self.grant.role.to_string(),
+            on: self.grant.on.to_string(),
+        }
+    }
+}
+
+/// In words, after "because".
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator => f.write_str("whoever runs the server may everything"),
+            Self::Grant {
+                id,
+                to: Grantee::User(user),
+                role,
+                on,
+            } => {
+                write!(f, "grant {id} gives {user} the role {role} on {on}")
+            }
+            Self::Grant {
+                id,
+                to: Grantee::Group(group),
+                role,
+                on,
+            } => {
+                write!(
+                    f,
+                    "grant {id} gives the group {group} the role {role} on {on}"
+                )
+            }
+            Self::Scope { on } => write!(f, "the robot's key has it on {on}"),
+            Self::Public { on } => write!(f, "rule {on} makes it public"),
+            Self::NoUser => f.write_str("there is no such user"),
+            Self::Disabled => f.write_str("the user is disabled"),
+            Self::MustChange => f.write_str("the password must be changed first"),
+            Self::NoKey => f.write_str("there is no such key"),
+            Self::KeyExpired => f.write_str("the key has expired"),
+            Self::KeyScopes => f.write_str("the owner may, but the key's scopes do not have it"),
+            Self::NothingGrants => f.write_str("no grant and no rule gives it"),
+        }
+    }
+}
