@@ -1,5 +1,6 @@
 //! [`Context`]: what every handler may use.
 
+use crate::access::Access;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use floundr_engine::Engine;
@@ -16,19 +17,27 @@ struct Shared {
     engine: Engine,
     config: Arc<Config>,
     metrics: Arc<Metrics>,
+    access: Access,
 }
 
 // === impl Context ===
 
 impl Context {
-    /// A context over an open engine. `config` is expected to be valid, see [`Config::validate`].
+    /// A context over an open engine, in which everybody may everything. `config` is expected to be
+    /// valid, see [`Config::validate`].
     pub fn new(engine: Engine, config: Config) -> Self {
+        Self::with_access(engine, config, Access::open())
+    }
+
+    /// A context in which `access` says who may what.
+    pub fn with_access(engine: Engine, config: Config, access: Access) -> Self {
         let mut metrics = Metrics::new();
         metrics.watch_check(engine.check_progress());
         let shared = Shared {
             engine,
             config: Arc::new(config),
             metrics: Arc::new(metrics),
+            access,
         };
         Self {
             shared: Arc::new(shared),
@@ -48,5 +57,10 @@ impl Context {
     /// What was counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.shared.metrics
+    }
+
+    /// Who may what.
+    pub fn access(&self) -> &Access {
+        &self.shared.access
     }
 }

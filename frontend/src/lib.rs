@@ -4,7 +4,7 @@
 //! `examples/mount_in_axum.rs`. Both answer from a [`Context`], which holds an open engine.
 //! [`manage`] is the API for the operator, on a socket beside them or in a process of its own.
 
-pub mod access;
+mod access;
 pub mod accounts;
 mod activity;
 mod body;
@@ -31,6 +31,7 @@ mod service;
 mod stream;
 mod tls;
 
+pub use access::{Access, AccessError, AccessOptions, Caller};
 pub use body::{Body, BodyError, BoxError, RequestBody, RequestBodyError, Transport};
 pub use config::{Config, ConfigError, Limits, Listen, Missing, Timeouts, TlsListen};
 pub use context::Context;

@@ -86,7 +86,7 @@ impl Entry {
         let mut entry = Self::begin(metrics, id, Target::Read(request.uri.clone()), received);
         entry.method = Some(request.method.clone());
         entry.user_agent = request.headers.get(USER_AGENT).cloned();
-        entry.remote = request.extensions.get::<Peer>().map(|peer| peer.0);
+        entry.remote = request.extensions.get::<Peer>().map(|peer| peer.address);
         entry
     }
 

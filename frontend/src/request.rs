@@ -221,26 +221,73 @@ pub(crate) async fn collect_manifest<B: Incoming>(
     body: &mut B,
     limit: u64,
 ) -> Result<Bytes, ApiError> {
-    let announced = content_length(headers)?;
-    if announced.is_some_and(|length| length > limit) {
-        return Err(oci::too_large(limit));
-    }
-    let mut content = BytesMut::new();
-    while let Some(piece) = piece(body, ErrorCode::ManifestTimeout).await? {
-        if content.len() as u64 + piece.len() as u64 > limit {
-            return Err(oci::too_large(limit));
+    let bound = Bound {
+        bytes: limit,
+        too_large: oci::too_large,
+        stalled: ErrorCode::ManifestTimeout,
+    };
+    bound.collect(headers, body).await
+}
+
+/// The body of a small request, at most `limit` bytes of it.
+///
+/// # Errors
+/// As [`collect_manifest`].
+///
+/// # Cancel safety
+/// As [`collect_manifest`].
+pub(crate) async fn collect_form<B: Incoming>(
+    headers: &HeaderMap,
+    body: &mut B,
+    limit: u64,
+) -> Result<Bytes, ApiError> {
+    let bound = Bound {
+        bytes: limit,
+        too_large: |limit| {
+            let text = format!("the request body has more than {limit} bytes");
+            ApiError::new(ErrorCode::TooLarge, text)
+        },
+        stalled: ErrorCode::UploadTimeout,
+    };
+    bound.collect(headers, body).await
+}
+
+/// What a body that is collected may be, and how it is refused otherwise.
+struct Bound {
+    bytes: u64,
+    too_large: fn(u64) -> ApiError,
+    stalled: ErrorCode,
+}
+
+// === impl Bound ===
+
+impl Bound {
+    async fn collect<B: Incoming>(
+        &self,
+        headers: &HeaderMap,
+        body: &mut B,
+    ) -> Result<Bytes, ApiError> {
+        let announced = content_length(headers)?;
+        if announced.is_some_and(|length| length > self.bytes) {
+            return Err((self.too_large)(self.bytes));
         }
-        content.extend_from_slice(&piece);
-    }
-    match announced {
-        Some(length) if length != content.len() as u64 => Err(ApiError::new(
-            ErrorCode::SizeInvalid,
-            format!(
-                "the body has {} bytes, content-length says {length}",
-                content.len()
-            ),
-        )),
-        _ => Ok(content.freeze()),
+        let mut content = BytesMut::new();
+        while let Some(piece) = piece(body, self.stalled).await? {
+            if content.len() as u64 + piece.len() as u64 > self.bytes {
+                return Err((self.too_large)(self.bytes));
+            }
+            content.extend_from_slice(&piece);
+        }
+        match announced {
+            Some(length) if length != content.len() as u64 => Err(ApiError::new(
+                ErrorCode::SizeInvalid,
+                format!(
+                    "the body has {} bytes, content-length says {length}",
+                    content.len()
+                ),
+            )),
+            _ => Ok(content.freeze()),
+        }
     }
 }
 

@@ -55,9 +55,14 @@ pub trait Handler: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Response<Body>, ApiError>> + Send;
 }
 
-/// The address a request came from, among its extensions.
+/// Where a request came from, among its extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Peer(pub SocketAddr);
+pub struct Peer {
+    /// The address at the other end of the connection, which may be a proxy's.
+    pub address: SocketAddr,
+    /// Whether the connection is TLS.
+    pub is_tls: bool,
+}
 
 // === impl Registry ===
 
@@ -152,7 +157,7 @@ impl<H: Handler> Registry<H> {
         Response::from_parts(head, body)
     }
 
-    /// Route, identity and authorization (which come with the accounts), handler.
+    /// Route, then identity, authorization and handler, which are the handler's.
     async fn answer(
         &self,
         entry: &mut Entry,
@@ -202,7 +207,10 @@ impl Handler for Context {
         route: Route,
         request: Request<RequestBody>,
     ) -> Result<Response<Body>, ApiError> {
-        handlers::dispatch(self, route, request).await
+        let (parts, body) = request.into_parts();
+        let caller = self.access().admit(&route, &parts).await?;
+        let request = Request::from_parts(parts, body);
+        handlers::dispatch(self, &caller, route, request).await
     }
 }
 

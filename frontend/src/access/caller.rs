@@ -1,6 +1,7 @@
 //! [`Caller`]: who a request is from and what they may, at the moment it came.
 
-use crate::accounts::{Directory, KeyId, Permission, Permissions, Principal};
+use crate::accounts::token::claims::Claims;
+use crate::accounts::{Directory, KeyId, Permission, Permissions, Principal, Reason};
 use floundr_engine::name::RepositoryName;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ pub struct Caller {
     directory: Arc<Directory>,
     now: u64,
     from: Option<IpAddr>,
+    narrowed: Option<Arc<Claims>>,
 }
 
 // === impl Caller ===
@@ -22,13 +24,19 @@ impl Caller {
         Self::new(Principal::Operator, Arc::default(), 0)
     }
 
+    /// Nobody, who may nothing.
+    pub(crate) fn nobody() -> Self {
+        Self::new(Principal::Anonymous, Arc::default(), 0)
+    }
+
     /// `principal` by the accounts in `directory` at `now`, in milliseconds since the epoch.
-    pub const fn new(principal: Principal, directory: Arc<Directory>, now: u64) -> Self {
+    pub fn new(principal: Principal, directory: Arc<Directory>, now: u64) -> Self {
         Self {
             principal,
             directory,
             now,
             from: None,
+            narrowed: None,
         }
     }
 
@@ -36,6 +44,13 @@ impl Caller {
     #[must_use]
     pub fn from_address(mut self, from: Option<IpAddr>) -> Self {
         self.from = from;
+        self
+    }
+
+    /// The same caller, who may no more than a token says.
+    #[must_use]
+    pub(crate) fn narrowed_to(mut self, claims: Arc<Claims>) -> Self {
+        self.narrowed = Some(claims);
         self
     }
 
@@ -64,10 +79,37 @@ impl Caller {
         self.principal.key()
     }
 
-    /// What it may do with `repository`.
+    /// What it may do with `repository`: what its principal may, as far as its token reaches.
     pub fn permissions(&self, repository: &RepositoryName) -> Permissions {
+        let all = match &self.narrowed {
+            Some(claims) => claims.permissions_on(repository),
+            None => Permissions::ALL,
+        };
+        if all.is_empty() {
+            all
+        } else {
+            all.and(self.of_principal(repository))
+        }
+    }
+
+    /// Whether the principal may do this, with a token that reaches so far.
+    pub(crate) fn principal_may(&self, name: &RepositoryName, permission: Permission) -> bool {
+        self.of_principal(name).contains(permission)
+    }
+
+    fn of_principal(&self, repository: &RepositoryName) -> Permissions {
         let name = repository.as_str();
         self.directory.permissions(&self.principal, name, self.now)
+    }
+
+    /// Whether it may have the list of repositories, in which it sees those it may pull from.
+    pub(crate) fn may_list(&self) -> bool {
+        self.narrowed.as_ref().is_none_or(|claims| claims.catalog)
+    }
+
+    /// What keeps the principal from doing anything at all.
+    pub(crate) fn hindrance(&self) -> Option<Reason> {
+        self.directory.check(&self.principal, self.now).err()
     }
 
     /// Whether it may do this.
@@ -75,9 +117,10 @@ impl Caller {
         self.permissions(repository).contains(permission)
     }
 
-    /// Whether it may do everything about the server itself.
+    /// Whether it may do everything about the server itself. A token never reaches so far: it is for
+    /// repositories.
     pub fn is_administrator(&self) -> bool {
-        self.directory.is_administrator(&self.principal, self.now)
+        self.narrowed.is_none() && self.directory.is_administrator(&self.principal, self.now)
     }
 
     /// Whether it is somebody in particular whom nothing keeps from doing what they may.

@@ -1,8 +1,175 @@
 //! From a request to its [`Caller`], and whether that caller may do what the request asks for.
 //!
-//! `caller` is who it is and what they may. What they may is always computed from the accounts of
-//! this moment; a token only narrows it.
+//! ```text
+//! identity   who the headers say it is: nobody, a password, a key, a token; and whether that is true
+//! caller     who it is and what they may at this moment
+//! gate       whether a caller may what a route needs, and how a refusal is told
+//! tokens     the tokens that are given out: signed, narrowed to what was asked and is allowed
+//! ```
+//! Invariants:
+//! 1. What a caller may is computed from the accounts of the moment, at every request: a token or a
+//!    remembered password only says who it is, and a token narrows what they may.
+//! 2. Credentials that are sent and not right are refused, never taken for none.
+//! 3. A refusal does not tell whether what was asked for exists.
+//! 4. One exception to a token's expiry: on the address of an upload session, which is unguessable, a
+//!    token that has expired still says who it is, so that an upload outlives its token.
 
 mod caller;
+mod gate;
+mod identity;
+mod tokens;
 
 pub use caller::Caller;
+pub(crate) use tokens::{Given, NoToken};
+
+use crate::accounts::Accounts;
+use crate::accounts::limits::{LimitOptions, Rate, RateLimits};
+use crate::accounts::token::origin::{self, AppUrl, Arrival};
+use crate::accounts::token::proxies::TrustedProxies;
+use crate::service::Peer;
+use http::request::Parts;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// What access is configured with. Make one with `AccessOptions::default()` and change what matters.
+#[derive(Debug, Clone)]
+pub struct AccessOptions {
+    /// The name of this registry in tokens and challenges, `floundr` by default. Registries that
+    /// share keys and not accounts need different ones.
+    pub service: String,
+    /// The address that clients know the registry by, such as `https://registry.example.org`; a
+    /// missing scheme is http, `debug` the address served. By default that of the request.
+    pub app_url: Option<String>,
+    /// Addresses and networks, with commas between them, of proxies whose `X-Forwarded-*` and
+    /// `Forwarded` headers are believed. None by default.
+    pub trusted_proxies: String,
+    /// How long a token is valid. An hour by default: clients get new ones by themselves, and what a
+    /// token's owner may is looked up at every request, so a longer life gives nobody more rights.
+    pub token_lifetime: Duration,
+    /// How long a refresh token is valid. 30 days by default.
+    pub refresh_lifetime: Duration,
+    /// Requests a second that one principal, or one address without one, may make; ten seconds' worth
+    /// at once. As many as they like by default.
+    pub requests_per_second: Option<u32>,
+    /// Host and port for clients that name none: HTTP/1.0 without `Host`.
+    pub served: String,
+}
+
+/// Who may reach what: open to everybody, or by accounts.
+#[derive(Debug)]
+pub struct Access(Option<Box<Gate>>);
+
+/// Why the options cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct AccessError(String);
+
+/// Access by accounts.
+#[derive(Debug)]
+struct Gate {
+    accounts: Accounts,
+    limits: RateLimits,
+    options: AccessOptions,
+    app_url: Option<AppUrl>,
+    proxies: TrustedProxies,
+}
+
+// === impl AccessOptions ===
+
+impl Default for AccessOptions {
+    fn default() -> Self {
+        Self {
+            service: "floundr".to_owned(),
+            app_url: None,
+            trusted_proxies: String::new(),
+            token_lifetime: Duration::from_hours(1),
+            refresh_lifetime: Duration::from_hours(30 * 24),
+            requests_per_second: None,
+            served: "localhost".to_owned(),
+        }
+    }
+}
+
+// === impl Access ===
+
+impl Access {
+    /// Everybody may everything.
+    pub const fn open() -> Self {
+        Self(None)
+    }
+
+    /// Who may what is said by `accounts`.
+    ///
+    /// # Errors
+    /// [`AccessError`]: an option that cannot be used, with what it should be.
+    pub fn by(accounts: Accounts, options: AccessOptions) -> Result<Self, AccessError> {
+        let refused = |error: &dyn std::fmt::Display| AccessError(error.to_string());
+        if options.token_lifetime < Duration::from_mins(1) {
+            let lifetime = options.token_lifetime;
+            let text =
+                format!("tokens would live {lifetime:?}, less than the 60s that clients expect");
+            return Err(AccessError(text));
+        }
+        let app_url = options.app_url.as_deref().map(str::parse);
+        let app_url = app_url.transpose().map_err(|error| refused(&error))?;
+        let proxies = options.trusted_proxies.parse();
+        let proxies = proxies.map_err(|error| refused(&error))?;
+        let rate = |each: u32| Rate::per_second(each, each.saturating_mul(10));
+        let limits = LimitOptions {
+            requests: options.requests_per_second.map(rate),
+            ..LimitOptions::default()
+        };
+        Ok(Self(Some(Box::new(Gate {
+            accounts,
+            limits: RateLimits::new(&limits),
+            options,
+            app_url,
+            proxies,
+        }))))
+    }
+
+    /// The accounts, unless it is open.
+    pub fn accounts(&self) -> Option<&Accounts> {
+        self.0.as_ref().map(|gate| &gate.accounts)
+    }
+}
+
+// === impl Gate ===
+
+impl Gate {
+    /// The address of the client: what the last proxy that is trusted says, else the peer's own.
+    fn client(&self, parts: &Parts) -> Option<IpAddr> {
+        let peer = parts.extensions.get::<Peer>()?.address.ip();
+        if !self.proxies.contain(peer) {
+            return Some(peer.to_canonical());
+        }
+        let lines = parts.headers.get_all("x-forwarded-for");
+        let lines = lines.iter().filter_map(|line| line.to_str().ok());
+        let mut hops: Vec<&str> = lines
+            .flat_map(|line| line.split(','))
+            .map(str::trim)
+            .collect();
+        // From the right: what stands further to the left is what an earlier hop was told.
+        while let Some(hop) = hops.pop() {
+            match hop.parse::<IpAddr>() {
+                Ok(hop) if self.proxies.contain(hop) => {}
+                Ok(hop) => return Some(hop.to_canonical()),
+                Err(_text) => break,
+            }
+        }
+        Some(peer.to_canonical())
+    }
+
+    /// The address of the token endpoint as this client can reach it.
+    fn realm(&self, parts: &Parts) -> String {
+        let peer = parts.extensions.get::<Peer>();
+        let arrival = Arrival {
+            headers: &parts.headers,
+            authority: parts.uri.authority(),
+            is_tls: peer.is_some_and(|peer| peer.is_tls),
+            from_proxy: peer.is_some_and(|peer| self.proxies.contain(peer.address.ip())),
+            served: &self.options.served,
+        };
+        origin::realm(self.app_url.as_ref(), &arrival)
+    }
+}

@@ -15,7 +15,11 @@
 //! together.
 
 mod change;
+mod credentials;
 mod directory;
+mod expiring;
+pub(crate) mod limits;
+mod login;
 mod memory_store;
 mod model;
 mod name;
@@ -23,37 +27,39 @@ mod password;
 mod permission;
 mod redb_store;
 mod rights;
+mod signing;
 mod store;
 #[cfg(test)]
 mod tests;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the registry asks for tokens when accounts are wired in"
-    )
-)]
-mod token;
+pub(crate) mod token;
+mod verified;
 
 pub use change::{AccountError, KeyPatch, NewGrant, NewKey, NewUser, RulePatch, Thing, UserPatch};
 pub use directory::Directory;
+pub(crate) use login::LogInError;
 pub use memory_store::MemoryAccountStore;
 pub use model::{
     ApiKey, Grant, Grantee, KeyScope, KeyText, On, ParseKeyTextError, Role, Rule, User,
 };
 pub use name::{GroupName, KeyId, KeyName, ParseKeyIdError, ParseNameError, RoleName, UserName};
+pub use password::{Cost, ParseHashError, PasswordHash, UnfitPassword};
 pub use permission::{ParsePermissionError, Permission, Permissions};
 pub use redb_store::RedbAccountStore;
 pub use rights::{Principal, Reason};
+pub use signing::{SigningKeyIds, TokenSecrets};
 pub use store::{AccountStore, AccountStoreError, Change, Row, RowKey, Rows, SigningKeys};
 
 use arc_swap::ArcSwap;
+use credentials::Credentials;
 use floundr_engine::clock::Clock;
+use floundr_engine::random::SystemRandom;
 use parking_lot::Mutex;
-use password::Hasher;
+use password::{HasherOptions, PasswordHasher};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use token::signer::TokenKeys;
+use verified::{Verified, VerifiedOptions};
 
 /// How often uses of keys are written down, and changes of other processes looked for.
 const KEEPING: Duration = Duration::from_secs(5);
@@ -71,7 +77,9 @@ struct Inner {
     /// Held by a change from its reading to its end.
     turn: tokio::sync::Mutex<()>,
     clock: Arc<dyn Clock>,
-    hasher: Hasher,
+    passwords: Credentials,
+    secrets: TokenSecrets,
+    token_keys: ArcSwap<TokenKeys>,
     /// Uses of keys that are not written down yet.
     uses: Mutex<HashMap<KeyId, u64>>,
 }
@@ -79,24 +87,29 @@ struct Inner {
 // === impl Accounts ===
 
 impl Accounts {
-    /// The accounts in `store`.
+    /// The accounts in `store`. What they need first, a key that signs tokens, is made.
     ///
     /// # Errors
-    /// [`AccountStoreError`].
+    /// [`AccountError`]: of the store, or a secret that is too short.
     ///
     /// # Cancel safety
     /// Cancel safe.
     pub async fn open(
         store: impl AccountStore,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, AccountStoreError> {
+        secrets: TokenSecrets,
+    ) -> Result<Self, AccountError> {
         let rows = store.load().await?;
+        let directory = Directory::new(signing::ensured(&store, rows, &secrets).await?);
+        let keys = secrets.keys(&directory)?;
         let inner = Inner {
             store: Box::new(store),
-            directory: ArcSwap::from_pointee(Directory::new(rows)),
+            directory: ArcSwap::from_pointee(directory),
             turn: tokio::sync::Mutex::default(),
+            passwords: passwords(Arc::clone(&clock))?,
             clock,
-            hasher: Hasher,
+            secrets,
+            token_keys: ArcSwap::from_pointee(keys),
             uses: Mutex::default(),
         };
         Ok(Self {
@@ -112,6 +125,24 @@ impl Accounts {
     /// Milliseconds since the epoch, by the wall clock.
     pub fn wall(&self) -> u64 {
         u64::try_from(self.inner.clock.wall().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A password nobody knows yet, fit to be read to somebody.
+    ///
+    /// # Errors
+    /// The system's, when it has no random bytes.
+    pub fn random_password() -> Result<String, AccountError> {
+        Ok(password::make_up_password(&SystemRandom).map_err(AccountStoreError::failed)?)
+    }
+
+    /// How often a password was compared with its hash since the start: once for many requests.
+    pub fn password_verifications(&self) -> u64 {
+        self.inner.passwords.hasher().verifications()
+    }
+
+    /// Time by the monotonic clock.
+    pub(crate) fn monotonic(&self) -> Duration {
+        self.inner.clock.monotonic()
     }
 
     /// Notes that a key let somebody in; written down within seconds (see [`Accounts::keep`]).
@@ -165,15 +196,24 @@ impl Accounts {
         Ok(())
     }
 
+    /// Puts a directory in place, and the keys it has if they are others.
     fn put(&self, directory: Directory) {
-        self.inner.directory.store(Arc::new(directory));
+        let before = self.inner.directory.swap(Arc::new(directory));
+        let now = self.directory();
+        if before.signing() == now.signing() {
+            return;
+        }
+        match self.inner.secrets.keys(&now) {
+            Ok(keys) => self.inner.token_keys.store(Arc::new(keys)),
+            // Tokens of the keys before are still taken, and no others.
+            Err(error) => tracing::error!(%error, "the key that signs tokens cannot be used"),
+        }
     }
 }
 
-// === impl Inner ===
-
-impl Inner {
-    const fn hasher(&self) -> &Hasher {
-        &self.hasher
-    }
+fn passwords(clock: Arc<dyn Clock>) -> Result<Credentials, AccountError> {
+    let hasher = PasswordHasher::new(HasherOptions::default(), &SystemRandom)?;
+    let verified = Verified::new(VerifiedOptions::default(), &SystemRandom);
+    let verified = verified.map_err(AccountStoreError::failed)?;
+    Ok(Credentials::new(hasher, verified, clock))
 }

@@ -2,7 +2,8 @@
 
 use super::{
     AccountError, Accounts, Grantee, KeyPatch, KeyScope, MemoryAccountStore, NewGrant, NewKey,
-    NewUser, On, Permission, Permissions, Principal, Reason, RulePatch, UserName, UserPatch,
+    NewUser, On, Permission, Permissions, Principal, Reason, RulePatch, TokenSecrets, UserName,
+    UserPatch,
 };
 use floundr_engine::clock::Hands;
 use std::collections::BTreeSet;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 async fn accounts() -> Accounts {
     let clock = Arc::new(Hands::default());
-    let accounts = Accounts::open(MemoryAccountStore::default(), clock)
+    let accounts = Accounts::open(MemoryAccountStore::default(), clock, TokenSecrets::Kept)
         .await
         .unwrap();
     let admin = "admin".parse().unwrap();

@@ -89,6 +89,7 @@ pub struct ApiError {
     code: ErrorCode,
     message: String,
     detail: Option<Box<Value>>,
+    oauth: Option<&'static str>,
     headers: Vec<(HeaderName, HeaderValue)>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -211,6 +212,7 @@ impl ApiError {
             code,
             message: message.into(),
             detail: None,
+            oauth: None,
             headers: Vec::new(),
             source: None,
         }
@@ -234,6 +236,13 @@ impl ApiError {
     #[must_use]
     pub fn with_detail(mut self, detail: Value) -> Self {
         self.detail = Some(Box::new(detail));
+        self
+    }
+
+    /// Says it in a word of RFC 6749, section 5.2, too: fields `error` and `error_description`.
+    #[must_use]
+    pub(crate) fn with_oauth(mut self, word: &'static str) -> Self {
+        self.oauth = Some(word);
         self
     }
 
@@ -279,7 +288,12 @@ impl ApiError {
         if let (Some(detail), Some(fields)) = (&self.detail, error.as_object_mut()) {
             fields.insert("detail".to_owned(), (**detail).clone());
         }
-        json!({ "errors": [error] }).to_string()
+        let mut body = json!({ "errors": [error] });
+        if let (Some(word), Some(fields)) = (self.oauth, body.as_object_mut()) {
+            fields.insert("error".to_owned(), word.into());
+            fields.insert("error_description".to_owned(), self.message.clone().into());
+        }
+        body.to_string()
     }
 }
 

@@ -14,8 +14,10 @@ mod conditions;
 mod manifests;
 mod referrers;
 mod tags;
+mod token;
 mod uploads;
 
+use crate::access::Caller;
 use crate::body::Body;
 use crate::context::Context;
 use crate::error::ApiError;
@@ -35,13 +37,14 @@ use http::{Request, Response};
 /// As of the engine's call behind it. What an upload had delivered is kept.
 pub(crate) async fn dispatch<B: Incoming>(
     context: &Context,
+    caller: &Caller,
     route: Route,
     request: Request<B>,
 ) -> Result<Response<Body>, ApiError> {
     const VERSION: HeaderValue = HeaderValue::from_static("registry/2.0");
     let (parts, body) = request.into_parts();
     let namespace = namespace(&route, &parts);
-    let mut response = answer(context, route, &parts, body).await?;
+    let mut response = answer(context, caller, route, &parts, body).await?;
     let headers = response.headers_mut();
     headers.insert(API_VERSION, VERSION);
     if let Some(namespace) = namespace {
@@ -52,6 +55,7 @@ pub(crate) async fn dispatch<B: Incoming>(
 
 async fn answer<B: Incoming>(
     context: &Context,
+    caller: &Caller,
     route: Route,
     parts: &Parts,
     mut body: B,
@@ -59,25 +63,24 @@ async fn answer<B: Incoming>(
     let repository = |name| context.engine().repository(name);
     match route {
         Route::Base => Ok(base::base()),
+        Route::TokenGet => Box::pin(token::of_query(context, parts)).await,
+        Route::TokenPost => Box::pin(token::of_form(context, parts, &mut body)).await,
         Route::Health => Ok(base::health()),
         Route::Ready => base::ready(context).await,
         Route::Metrics => Ok(base::metrics(context)),
-        Route::Catalog(page) => Box::pin(catalog::list(context, &page)).await,
+        Route::Catalog(page) => Box::pin(catalog::list(context, caller, &page)).await,
         Route::BlobGet(name, digest) => blobs::get(&repository(&name), &digest, parts).await,
         Route::BlobHead(name, digest) => blobs::head(&repository(&name), &digest, parts).await,
         Route::BlobDelete(name, digest) => {
             Box::pin(blobs::delete(&repository(&name), &digest)).await
         }
         Route::UploadStart(name, start) => {
-            let repository = repository(&name);
-            Box::pin(uploads::start(
-                context,
-                &repository,
+            let target = uploads::Target {
+                repository: repository(&name),
+                caller,
                 start,
-                parts,
-                &mut body,
-            ))
-            .await
+            };
+            Box::pin(uploads::start(context, target, parts, &mut body)).await
         }
         Route::UploadStatus(name, id) => Box::pin(uploads::status(&repository(&name), &id)).await,
         Route::UploadChunk(name, id) => {

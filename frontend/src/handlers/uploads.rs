@@ -7,6 +7,8 @@
 //!    they are is refused.
 //! 4. A chunk that does not start at the session's end changes nothing and disturbs no other writer.
 
+use crate::access::Caller;
+use crate::accounts::Permission;
 use crate::body::Body;
 use crate::context::Context;
 use crate::error::{ApiError, ErrorCode};
@@ -17,6 +19,7 @@ use crate::route::{Mount, UploadStart};
 use bytes::Bytes;
 use floundr_engine::Repository;
 use floundr_engine::digest::{Algorithm, Digest};
+use floundr_engine::name::RepositoryName;
 use floundr_engine::repository::BlobError;
 use floundr_engine::upload::{UploadError, UploadId, UploadSession};
 use http::header::HeaderValue;
@@ -24,7 +27,17 @@ use http::request::Parts;
 use http::{Response, header};
 
 /// How many repositories are tried as the source of a mount that names none.
-const MOUNT_CANDIDATES: usize = 4;
+const MOUNT_CANDIDATES: usize = 32;
+
+/// Where an upload begins.
+pub(super) struct Target<'a> {
+    /// The repository it is for.
+    pub(super) repository: Repository,
+    /// Who begins it.
+    pub(super) caller: &'a Caller,
+    /// What is to begin.
+    pub(super) start: UploadStart,
+}
 
 /// The bytes a request brings.
 struct Content<'a, B> {
@@ -39,13 +52,17 @@ struct Content<'a, B> {
 /// `POST`: mounts, takes the whole blob, or opens a session.
 pub(super) async fn start<B: Incoming>(
     context: &Context,
-    repository: &Repository,
-    start: UploadStart,
+    target: Target<'_>,
     parts: &Parts,
     body: &mut B,
 ) -> Result<Response<Body>, ApiError> {
+    let Target {
+        repository,
+        caller,
+        start,
+    } = &target;
     if let Some(mount) = &start.mount
-        && try_mount(context, repository, mount).await?
+        && try_mount(context, caller, repository, mount).await?
     {
         return Ok(response::blob_created(repository.name(), &mount.digest));
     }
@@ -66,7 +83,9 @@ pub(super) async fn start<B: Incoming>(
         expect_no_body(parts, body).await?;
     }
     let announced = start.algorithm;
-    let implied = start.digest.or(start.mount.map(|mount| mount.digest));
+    let implied = start
+        .digest
+        .or(start.mount.as_ref().map(|mount| mount.digest));
     let algorithm = announced.or(implied.map(|digest| digest.algorithm()));
     let session = repository.start_upload(algorithm.unwrap_or(Algorithm::Sha256))?;
     let mut response = response::upload_accepted(repository.name(), &session.id(), 0);
@@ -146,9 +165,11 @@ async fn expect_no_body<B: Incoming>(parts: &Parts, body: &mut B) -> Result<(), 
     ))
 }
 
-/// Whether the blob is in the repository now. Without a source, a few holders are tried.
+/// Whether the blob is in the repository now. Without a source, a few holders are tried. What the
+/// caller may not pull is no source: whether it holds the blob is not told.
 async fn try_mount(
     context: &Context,
+    caller: &Caller,
     repository: &Repository,
     mount: &Mount,
 ) -> Result<bool, ApiError> {
@@ -161,7 +182,8 @@ async fn try_mount(
                 .await?
         }
     };
-    for source in &sources {
+    let may_pull = |source: &&RepositoryName| caller.may(source, Permission::Pull);
+    for source in sources.iter().filter(may_pull) {
         match repository.mount(&mount.digest, source).await {
             Ok(_) => return Ok(true),
             Err(BlobError::Unknown { .. }) => {}

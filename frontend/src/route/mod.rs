@@ -52,6 +52,10 @@ pub enum Route {
     TagsList(RepositoryName, PageQuery),
     /// end-12a, 12b: `GET /v2/<name>/referrers/<digest>`.
     Referrers(RepositoryName, ReferrersOf),
+    /// `GET /auth/token`: a token for who the credentials say, or for nobody.
+    TokenGet,
+    /// `POST /auth/token`: the same by a form, with a password or a refresh token.
+    TokenPost,
     /// `GET /health`: this process runs.
     Health,
     /// `GET /ready`: the store can serve.
@@ -107,7 +111,7 @@ pub enum Action {
 /// What a request touches: what an identity must be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope<'a> {
-    /// Nothing of value: health and readiness.
+    /// Nothing of value, or what says itself what it needs: health, readiness, tokens.
     Open,
     /// The registry as such: the base endpoint, where clients log in.
     Registry,
@@ -141,6 +145,8 @@ impl Route {
             Self::ManifestDelete(..) => "manifest_delete",
             Self::TagsList(..) => "tags_list",
             Self::Referrers(..) => "referrers",
+            Self::TokenGet => "token_get",
+            Self::TokenPost => "token_post",
             Self::Health => "health",
             Self::Ready => "ready",
             Self::Metrics => "metrics",
@@ -167,9 +173,21 @@ impl Route {
             Self::BlobDelete(name, _) | Self::ManifestDelete(name, _) => {
                 Scope::Repository(name, Action::Delete)
             }
-            Self::Health | Self::Ready => Scope::Open,
+            Self::TokenGet | Self::TokenPost | Self::Health | Self::Ready => Scope::Open,
             Self::Metrics => Scope::Metrics,
         }
+    }
+
+    /// Whether it is on the address of an upload session, which only those know who were allowed to
+    /// open it.
+    pub(crate) const fn is_of_session(&self) -> bool {
+        matches!(
+            self,
+            Self::UploadStatus(..)
+                | Self::UploadChunk(..)
+                | Self::UploadFinish(..)
+                | Self::UploadCancel(..)
+        )
     }
 
     /// The repository it is about, if it is about one.

@@ -26,6 +26,7 @@ enum Target<'a> {
     Manifest(Name<'a>, &'a str),
     Tags(Name<'a>),
     Referrers(Name<'a>, &'a str),
+    Token,
     Health,
     Ready,
     Metrics,
@@ -100,6 +101,7 @@ impl<'a> Target<'a> {
     fn of(segments: &'a [Cow<'a, str>]) -> Option<Self> {
         let texts: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
         match texts.as_slice() {
+            ["auth", "token"] => return Some(Self::Token),
             ["health"] => return Some(Self::Health),
             ["ready"] => return Some(Self::Ready),
             ["metrics"] => return Some(Self::Metrics),
@@ -130,6 +132,7 @@ impl<'a> Target<'a> {
             | Self::Ready
             | Self::Metrics => "GET, HEAD",
             Self::Blob(..) => "GET, HEAD, DELETE",
+            Self::Token => "GET, HEAD, POST",
             Self::Uploads(_) => "POST",
             Self::Upload(..) => "GET, HEAD, PATCH, PUT, DELETE",
             Self::Manifest(..) => "GET, HEAD, PUT, DELETE",
@@ -141,6 +144,8 @@ impl<'a> Target<'a> {
         let reads = matches!(*method, Method::GET | Method::HEAD);
         Ok(Some(match *self {
             Self::Base if reads => Route::Base,
+            Self::Token if reads => Route::TokenGet,
+            Self::Token if *method == Method::POST => Route::TokenPost,
             Self::Health if reads => Route::Health,
             Self::Ready if reads => Route::Ready,
             Self::Metrics if reads => Route::Metrics,

@@ -23,8 +23,9 @@ pub use users::{NewUser, UserPatch};
 use super::Accounts;
 use super::directory::Directory;
 use super::model::User;
-use super::password::{HasherError, PasswordError};
+use super::password::{HasherError, UnfitPassword};
 use super::store::{AccountStoreError, Change, Rows};
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -81,13 +82,16 @@ pub enum AccountError {
     Invalid(String),
     /// Not a password that can be set.
     #[error(transparent)]
-    Password(#[from] PasswordError),
+    Password(#[from] UnfitPassword),
     /// The password is not the present one.
     #[error("the old password is not right")]
     WrongPassword,
     /// Too many passwords are being checked.
     #[error("too many passwords are being checked: try again in {} s", .0.as_secs().max(1))]
     Busy(Duration),
+    /// The password could not be hashed.
+    #[error("{0}")]
+    Hashing(#[source] Box<dyn Error + Send + Sync>),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] AccountStoreError),
@@ -203,10 +207,8 @@ impl AccountError {
 impl From<HasherError> for AccountError {
     fn from(error: HasherError) -> Self {
         match error {
-            HasherError::Busy(wait) => Self::Busy(wait),
-            HasherError::Failed(why) => {
-                Self::Invalid(format!("the password was not hashed: {why}"))
-            }
+            HasherError::Busy(wait) => Self::Busy(wait.0),
+            other => Self::Hashing(Box::new(other)),
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::{AccountError, Thing, expect_version};
 use crate::accounts::directory::Directory;
 use crate::accounts::model::{Grant, Grantee, On, User};
-use crate::accounts::password::{self, PasswordHash};
+use crate::accounts::password::{PasswordHash, check_new_password};
 use crate::accounts::store::{Change, Row, RowKey};
 use crate::accounts::{Accounts, GroupName, UserName};
 use std::collections::BTreeSet;
@@ -150,11 +150,11 @@ impl Accounts {
         old: &str,
         new: &str,
     ) -> Result<(), AccountError> {
-        password::check(new)?;
+        check_new_password(new)?;
         let directory = self.directory();
         let user = directory.user(name).filter(|user| !user.disabled);
         let hash = user.and_then(|user| user.password.as_ref());
-        if !self.inner.hasher().verify(old, hash).await? {
+        if !self.inner.passwords.hasher().verify(old, hash).await? {
             return Err(AccountError::WrongPassword);
         }
         let patch = UserPatch {
@@ -166,6 +166,28 @@ impl Accounts {
         let version = user.map(|user| user.version);
         self.change_user(name, patch, version).await?;
         Ok(())
+    }
+
+    /// Puts another hash of the same password in the place of `old`; nothing ends by it.
+    pub(in crate::accounts) async fn renew_password_hash(
+        &self,
+        name: &UserName,
+        old: &PasswordHash,
+        new: PasswordHash,
+    ) -> Result<(), AccountError> {
+        self.change(|directory| {
+            let user = directory.user(name);
+            let user = user.filter(|user| user.password.as_ref() == Some(old));
+            let put = |user: &User| {
+                let password = Some(new.clone());
+                Change::Put(Row::User(User {
+                    password,
+                    ..user.clone()
+                }))
+            };
+            Ok((user.map(put).into_iter().collect(), ()))
+        })
+        .await
     }
 
     /// Removes a user with their grants and keys; tokens of theirs end. Durable when it returns.
@@ -200,8 +222,8 @@ impl Accounts {
         let Some(password) = password else {
             return Ok(None);
         };
-        password::check(password)?;
-        Ok(Some(self.inner.hasher().hash(password).await?))
+        check_new_password(password)?;
+        Ok(Some(self.inner.passwords.hasher().hash(password).await?))
     }
 }
 

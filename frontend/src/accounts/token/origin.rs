@@ -189,8 +189,8 @@ fn as_host(text: &str) -> Option<&str> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     let authority = text.parse::<Authority>().ok()?;
     let is_short = (1..=MAX_HOST).contains(&text.len());
-    let has_port =
-        !text.ends_with(':') && (authority.port().is_none() == authority.port_u16().is_none());
+    let is_bare = authority.host().len() == text.len();
+    let has_port = is_bare || authority.port_u16().is_some();
     let is_host = !authority.host().is_empty() && text.bytes().all(fits);
     (is_short && has_port && is_host).then_some(text)
 }

@@ -179,13 +179,20 @@ impl RequestError {
 
 // === impl Word ===
 
-impl fmt::Display for Word {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Word {
+    /// The word as it is sent.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
             Self::InvalidRequest => "invalid_request",
             Self::InvalidGrant => "invalid_grant",
             Self::UnsupportedGrantType => "unsupported_grant_type",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -295,7 +302,7 @@ mod tests {
         let (proof, request) =
             form("grant_type=refresh_token&refresh_token=a.b.c&service=s").unwrap();
         assert_eq!(proof, Proof::Refresh(Secret::from("a.b.c".to_owned())));
-        assert!(!request.is_offline && request.scopes.is_empty());
+        assert!(!request.is_offline && request.scopes == Asked::default());
         assert_eq!(format!("{proof:?}"), "Refresh(Secret(..))");
     }
 

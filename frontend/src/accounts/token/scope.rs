@@ -86,11 +86,6 @@ impl fmt::Display for Scope {
 // === impl Asked ===
 
 impl Asked {
-    /// Whether nothing is asked for, as when a client only logs in.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.repositories.is_empty() && !self.catalog
-    }
-
     fn add(&mut self, scope: Scope, bytes: &mut usize) {
         let Scope::Repository(name, permissions) = scope else {
             self.catalog = true;
@@ -190,8 +185,8 @@ mod tests {
         let expected = "repository:a/b:pull,push repository:c:delete repository:d:pull \
             registry:catalog:*";
         assert_eq!(all, expected);
-        assert!(parse([""].into_iter()).is_empty());
-        assert!(parse(std::iter::empty()).is_empty());
+        assert_eq!(parse([""].into_iter()), Asked::default());
+        assert_eq!(parse(std::iter::empty()), Asked::default());
     }
 
     #[test]

@@ -153,7 +153,10 @@ impl<H: Handler> Conversation<H> {
     ) -> impl Future<Output = Result<Response<Tracked>, Infallible>> + Send + use<H> {
         let in_flight = self.activity.begin();
         request.extensions_mut().insert(transport);
-        request.extensions_mut().insert(Peer(self.peer));
+        request.extensions_mut().insert(Peer {
+            address: self.peer,
+            is_tls: !self.is_plain,
+        });
         let registry = Arc::clone(&self.registry);
         async move {
             let response = registry.respond(request, verdict).await;

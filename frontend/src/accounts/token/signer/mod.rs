@@ -4,11 +4,11 @@
 //!    `crit`, no parameter that could be read in two ways.
 //! 2. The signature is checked, in constant time, before anything of the payload is read.
 //! 3. What is remembered of a token is its signature alone; times, audience and kind are judged at
-//!    every check. Keys never change in a value: [`TokenKeys::rotated`] makes another, which
+//!    every check. Keys never change in a value: a rotation makes another, which
 //!    remembers nothing.
 
 use super::claims::{Claims, Kind};
-use super::keys::{SIGNATURE_BYTES, SigningKey, WeakSecret};
+use super::keys::{SIGNATURE_BYTES, SigningKey};
 use super::remembered::{Remembered, Verified};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -84,27 +84,6 @@ impl TokenKeys {
         Self {
             current: Arc::new(current),
             previous: previous.map(Arc::new),
-            remembered: Remembered::default(),
-        }
-    }
-
-    /// Keys that sign with a new, generated secret and still take tokens of the current one.
-    ///
-    /// # Errors
-    /// When the secret has less than 32 bytes.
-    pub(crate) fn rotated(&self, secret: &[u8]) -> Result<Self, WeakSecret> {
-        Ok(Self {
-            current: Arc::new(SigningKey::generated(secret)?),
-            previous: Some(Arc::clone(&self.current)),
-            remembered: Remembered::default(),
-        })
-    }
-
-    /// Keys that take tokens of the current key alone.
-    pub(crate) fn without_previous(&self) -> Self {
-        Self {
-            current: Arc::clone(&self.current),
-            previous: None,
             remembered: Remembered::default(),
         }
     }

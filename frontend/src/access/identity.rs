@@ -1,0 +1,197 @@
+//! Who a request is from: its `Authorization` header, checked.
+//!
+//! A password is checked by a slow hash once and remembered for a while; a key by a fast hash, since
+//! it cannot be guessed; a token by its signature, which is remembered as well. What goes wrong is
+//! told in one sentence that does not say whether the user exists.
+
+use super::{Caller, Gate};
+use crate::accounts::limits::{Requester, RetryAfter};
+use crate::accounts::token::claims::{Claims, Kind, Subject};
+use crate::accounts::token::credentials::Credentials;
+use crate::accounts::token::signer::{Expected, TokenError};
+use crate::accounts::{KeyText, LogInError, Principal};
+use http::HeaderMap;
+use http::request::Parts;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is told of credentials that are not right, whatever is wrong with them.
+pub(super) const WRONG: &str = "the user name, password or key is not right";
+
+/// Why a request has no caller.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The credentials are not right; in words.
+    Wrong(String),
+    /// The token is not valid (any more); in words.
+    Token(String),
+    /// Too many tries, or too many at once.
+    Wait(Duration),
+}
+
+// === impl Gate ===
+
+impl Gate {
+    /// The caller of a request. With `outlives`, a token that has expired is enough.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(super) async fn identify(&self, parts: &Parts, outlives: bool) -> Result<Caller, Refused> {
+        let from = self.client(parts);
+        let credentials = Credentials::of(&parts.headers);
+        let caller = match credentials.map_err(|error| Refused::Wrong(error.to_string()))? {
+            None => self.caller(Principal::Anonymous),
+            Some(Credentials::Bearer(text)) if KeyText::looks_like(text.expose()) => {
+                let principal = self.accounts.principal_of_key(text.expose(), None);
+                self.caller(self.judged(from, None, principal)?)
+            }
+            Some(Credentials::Bearer(text)) => self.of_token(text.expose(), outlives)?,
+            Some(basic @ Credentials::Basic { .. }) => {
+                self.caller(self.log_in(&basic, from).await?)
+            }
+        };
+        self.count(&caller, from)?;
+        Ok(caller.from_address(from))
+    }
+
+    /// Who these basic credentials are.
+    ///
+    /// # Errors
+    /// [`Refused`], also when too many were wrong.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(super) async fn log_in(
+        &self,
+        credentials: &Credentials,
+        from: Option<IpAddr>,
+    ) -> Result<Principal, Refused> {
+        let Credentials::Basic { user, password } = credentials else {
+            return Err(Refused::Wrong(WRONG.to_owned()));
+        };
+        let name = user.parse().ok();
+        let address = from.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        // Who logged in a moment ago is not kept out by others who guess at the same name.
+        if let Some(principal) = self.accounts.remembered(user, password.expose()) {
+            return Ok(principal);
+        }
+        let now = self.accounts.monotonic();
+        self.limits
+            .may_log_in(address, name.as_ref(), now)
+            .map_err(wait)?;
+        let found = self.accounts.log_in(user, password.expose()).await;
+        self.judged(from, name.as_ref(), found)
+    }
+
+    /// Counts a failed login, and tells of it as of any other.
+    fn judged(
+        &self,
+        from: Option<IpAddr>,
+        name: Option<&crate::accounts::UserName>,
+        found: Result<Principal, LogInError>,
+    ) -> Result<Principal, Refused> {
+        let address = from.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let now = self.accounts.monotonic();
+        match found {
+            Ok(principal) => {
+                if let Some(key) = principal.key() {
+                    self.accounts.note_use(key);
+                }
+                if let Some(name) = name {
+                    self.limits.login_succeeded(address, name, now);
+                }
+                Ok(principal)
+            }
+            Err(LogInError::Wrong) => {
+                self.limits.login_failed(address, name, now);
+                Err(Refused::Wrong(WRONG.to_owned()))
+            }
+            Err(LogInError::Busy(time)) => Err(Refused::Wait(time)),
+            Err(LogInError::Failed(why)) => {
+                tracing::error!(why, "a password could not be checked");
+                Err(Refused::Wait(Duration::from_secs(1)))
+            }
+        }
+    }
+
+    fn of_token(&self, text: &str, outlives: bool) -> Result<Caller, Refused> {
+        let claims = match self.verified(text, Kind::Access) {
+            Ok(claims) => claims,
+            Err(TokenError::Expired(claims)) if outlives => claims,
+            Err(error) => return Err(Refused::Token(error.to_string())),
+        };
+        let principal = self.subject(&claims)?;
+        Ok(self.caller(principal).narrowed_to(claims))
+    }
+
+    /// What a token says, when it is this registry's.
+    pub(super) fn verified(&self, text: &str, kind: Kind) -> Result<Arc<Claims>, TokenError> {
+        let expected = Expected {
+            kind,
+            service: &self.options.service,
+            now: self.accounts.wall() / 1000,
+        };
+        self.accounts.token_keys().verify(text, &expected)
+    }
+
+    /// Who a token was given to, if what it was given for still lets somebody in.
+    pub(super) fn subject(&self, claims: &Claims) -> Result<Principal, Refused> {
+        let directory = self.accounts.directory();
+        let (principal, is_same) = match &claims.subject {
+            Subject::Anonymous => return Ok(Principal::Anonymous),
+            Subject::Robot(key) => (Principal::Robot(*key), true),
+            Subject::User(name) => {
+                let user = directory.user(name);
+                let principal = Principal::User {
+                    name: name.clone(),
+                    key: claims.key,
+                };
+                (
+                    principal,
+                    user.is_some_and(|user| user.epoch == claims.epoch),
+                )
+            }
+        };
+        if !is_same {
+            let text = "the token's user is gone or has another password since it was given";
+            return Err(Refused::Token(text.to_owned()));
+        }
+        match directory.check(&principal, self.accounts.wall()) {
+            Ok(()) => Ok(principal),
+            Err(reason) => Err(Refused::Token(format!("the token is of no use: {reason}"))),
+        }
+    }
+
+    fn caller(&self, principal: Principal) -> Caller {
+        Caller::new(principal, self.accounts.directory(), self.accounts.wall())
+    }
+
+    /// Counts the request against what its principal or address may make.
+    fn count(&self, caller: &Caller, from: Option<IpAddr>) -> Result<(), Refused> {
+        if self.options.requests_per_second.is_none() {
+            return Ok(());
+        }
+        let requester = match (caller.principal(), from) {
+            (Principal::User { name, .. }, _) => Requester::User(name.clone()),
+            (Principal::Robot(key), _) => Requester::Key(*key),
+            (Principal::Anonymous, Some(from)) => Requester::Address(from),
+            (Principal::Anonymous, None) | (Principal::Operator, _) => return Ok(()),
+        };
+        self.limits
+            .request(requester, self.accounts.monotonic())
+            .map_err(wait)
+    }
+}
+
+fn wait(time: RetryAfter) -> Refused {
+    Refused::Wait(time.0)
+}
+
+/// Whether there is an `Authorization` header at all.
+pub(super) fn has_credentials(headers: &HeaderMap) -> bool {
+    headers.contains_key(http::header::AUTHORIZATION)
+}

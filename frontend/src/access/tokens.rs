@@ -1,0 +1,186 @@
+//! The token endpoint: who asks gets a token for what they asked and may, and no error for the rest.
+//!
+//! Distribution specification, "Token Authentication Specification" (GET) and "OAuth2 Token
+//! Authentication" (POST).
+
+use super::identity::{Refused, WRONG};
+use super::{Access, Gate};
+use crate::accounts::Principal;
+use crate::accounts::token::claims::{Claims, Kind, Subject, TokenId};
+use crate::accounts::token::credentials::Credentials;
+use crate::accounts::token::request::{Proof, RequestError, TokenAnswer, TokenRequest};
+use crate::accounts::token::scope::Asked;
+use crate::error::ApiError;
+use crate::route::Scope;
+use floundr_engine::random::SystemRandom;
+use http::request::Parts;
+use std::net::IpAddr;
+
+/// Why there is no token.
+#[derive(Debug)]
+pub(crate) enum NoToken {
+    /// As any other refusal.
+    Api(ApiError),
+    /// In the words of RFC 6749, section 5.2.
+    OAuth(RequestError),
+}
+
+/// A token and who it was given to.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) answer: TokenAnswer,
+    pub(crate) principal: Principal,
+    pub(crate) from: Option<IpAddr>,
+}
+
+// === impl Access ===
+
+impl Access {
+    /// The answer to `GET /auth/token`: credentials in the `Authorization` header, or none.
+    ///
+    /// # Errors
+    /// [`NoToken`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(crate) async fn token_of_query(&self, parts: &Parts) -> Result<Given, NoToken> {
+        let gate = self.gate()?;
+        let from = gate.client(parts);
+        let credentials = Credentials::of(&parts.headers);
+        let credentials = credentials.map_err(|error| Refused::Wrong(error.to_string()));
+        let principal = match credentials {
+            Ok(None) => Ok(Principal::Anonymous),
+            Ok(Some(basic @ Credentials::Basic { .. })) => gate.log_in(&basic, from).await,
+            // A refresh token in place of credentials, as some clients send it.
+            Ok(Some(Credentials::Bearer(text))) => gate.refreshed(text.expose()),
+            Err(refused) => Err(refused),
+        };
+        let refusal = |refused| NoToken::Api(gate.refusal(refused, parts, Scope::Open));
+        let principal = principal.map_err(refusal)?;
+        let request = TokenRequest::of_query(parts.uri.query());
+        let answer = gate.give(&principal, &request)?;
+        Ok(Given {
+            answer,
+            principal,
+            from,
+        })
+    }
+
+    /// The answer to `POST /auth/token`.
+    ///
+    /// # Errors
+    /// [`NoToken`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(crate) async fn token_of_form(&self, parts: &Parts, form: &[u8]) -> Result<Given, NoToken> {
+        let gate = self.gate()?;
+        let from = gate.client(parts);
+        let (proof, request) = TokenRequest::of_form(form).map_err(NoToken::OAuth)?;
+        let principal = match &proof {
+            Proof::Password(credentials) => gate.log_in(credentials, from).await,
+            Proof::Refresh(token) => gate.refreshed(token.expose()),
+        };
+        let principal = principal.map_err(|refused| match refused {
+            Refused::Wait(time) => NoToken::Api(super::gate::too_many(time)),
+            Refused::Wrong(_) => NoToken::OAuth(RequestError::wrong(WRONG)),
+            Refused::Token(_) => NoToken::OAuth(RequestError::wrong(
+                "the refresh token is not valid (any more)",
+            )),
+        })?;
+        let answer = gate.give(&principal, &request)?;
+        Ok(Given {
+            answer,
+            principal,
+            from,
+        })
+    }
+
+    /// The gate, where there is one: an open registry asks nobody for a token.
+    fn gate(&self) -> Result<&Gate, NoToken> {
+        self.0.as_deref().ok_or_else(|| {
+            let text = "this registry has no accounts: nothing needs a token";
+            NoToken::Api(ApiError::new(
+                crate::error::ErrorCode::EndpointUnknown,
+                text,
+            ))
+        })
+    }
+}
+
+// === impl Gate ===
+
+impl Gate {
+    fn refreshed(&self, token: &str) -> Result<Principal, Refused> {
+        let claims = self.verified(token, Kind::Refresh);
+        let claims = claims.map_err(|error| Refused::Token(error.to_string()))?;
+        self.subject(&claims)
+    }
+
+    fn give(&self, principal: &Principal, request: &TokenRequest) -> Result<TokenAnswer, NoToken> {
+        let claims = |kind, lifetime: std::time::Duration, granted: Asked| -> Result<_, NoToken> {
+            let issued = self.accounts.wall() / 1000;
+            let id = TokenId::random(&SystemRandom)
+                .map_err(|error| NoToken::Api(ApiError::internal(error)))?;
+            Ok(Claims {
+                subject: subject(principal),
+                key: principal.key(),
+                epoch: self.epoch(principal),
+                access: granted.repositories,
+                catalog: granted.catalog,
+                kind,
+                issued,
+                expires: issued.saturating_add(lifetime.as_secs()),
+                id,
+            })
+        };
+        let keys = self.accounts.token_keys();
+        let service = &self.options.service;
+        let granted = self.granted(principal, &request.scopes);
+        let access = claims(Kind::Access, self.options.token_lifetime, granted)?;
+        let refresh = match principal {
+            Principal::User { .. } | Principal::Robot(_) if request.is_offline => {
+                let lifetime = self.options.refresh_lifetime;
+                let claims = claims(Kind::Refresh, lifetime, Asked::default())?;
+                Some(keys.sign(&claims, service))
+            }
+            _ => None,
+        };
+        Ok(TokenAnswer::new(
+            keys.sign(&access, service),
+            &access,
+            refresh,
+        ))
+    }
+
+    /// What of it is allowed now. The list of repositories shows everybody what they may see.
+    fn granted(&self, principal: &Principal, asked: &Asked) -> Asked {
+        let (directory, now) = (self.accounts.directory(), self.accounts.wall());
+        let repositories = asked.repositories.iter().filter_map(|(name, wanted)| {
+            let allowed = directory
+                .permissions(principal, name.as_str(), now)
+                .and(*wanted);
+            (!allowed.is_empty()).then(|| (name.clone(), allowed))
+        });
+        Asked {
+            repositories: repositories.collect(),
+            catalog: asked.catalog,
+        }
+    }
+
+    fn epoch(&self, principal: &Principal) -> u64 {
+        let directory = self.accounts.directory();
+        match principal {
+            Principal::User { name, .. } => directory.user(name).map_or(0, |user| user.epoch),
+            _ => 0,
+        }
+    }
+}
+
+fn subject(principal: &Principal) -> Subject {
+    match principal {
+        Principal::User { name, .. } => Subject::User(name.clone()),
+        Principal::Robot(key) => Subject::Robot(*key),
+        Principal::Anonymous | Principal::Operator => Subject::Anonymous,
+    }
+}
