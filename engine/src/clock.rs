@@ -34,6 +34,30 @@ pub struct Hands(AtomicU64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EngineTime(pub u64);
 
+/// One moment by both clocks, to tell people when something was that is known in engine time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Calendar {
+    pub(crate) now: EngineTime,
+    /// In milliseconds since the epoch.
+    pub(crate) wall: u64,
+}
+
+// === impl Calendar ===
+
+impl Calendar {
+    pub(crate) fn new(now: EngineTime, clock: &dyn Clock) -> Self {
+        let wall = u64::try_from(clock.wall().as_millis()).unwrap_or(u64::MAX);
+        Self { now, wall }
+    }
+
+    /// When `time` was, in milliseconds since the epoch. Engine time stands still while nothing has
+    /// the store open, so it was earlier than that if the store was closed since. Never later than
+    /// now.
+    pub(crate) fn date(self, time: EngineTime) -> u64 {
+        self.wall.saturating_sub(self.now.0.saturating_sub(time.0))
+    }
+}
+
 // === impl SystemClock ===
 
 impl Default for SystemClock {

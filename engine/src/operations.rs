@@ -11,7 +11,11 @@ use crate::gc::{
     CollectError, CollectOptions, CollectorHandle, GcReport, PolicyReport, RepositoryUsage,
     StoreUsage, Why,
 };
-use crate::page::{Listing, Page};
+use crate::meta::Wanted;
+use crate::name::RepositoryName;
+use crate::page::{Listing, Page, Part};
+use crate::policy::Pattern;
+use crate::upload::{UploadDetail, UploadError, UploadUuid};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -71,6 +75,84 @@ impl Engine {
     ) -> Result<Listing<RepositoryUsage>, StorageError> {
         let meta = Arc::clone(&self.inner.meta);
         blocking(move || meta.usage(&page)).await
+    }
+
+    /// The repositories a pattern matches, in ascending byte order. Looks at 10,000 names at most, of
+    /// those that begin like the pattern, so that a page may be short, even empty, while more follows:
+    /// the next one begins behind `next`.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a read has no effects.
+    pub async fn repositories_matching(
+        &self,
+        pattern: &Pattern,
+        page: Page<String>,
+    ) -> Result<Part<RepositoryName>, StorageError> {
+        let wanted = Wanted::Matching(pattern);
+        self.inner.meta.repositories_wanted(wanted, &page)
+    }
+
+    /// The repositories whose name contains `text`, by page as [`Engine::repositories_matching`].
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a read has no effects.
+    pub async fn repositories_containing(
+        &self,
+        text: &str,
+        page: Page<String>,
+    ) -> Result<Part<RepositoryName>, StorageError> {
+        let wanted = Wanted::Containing(text);
+        self.inner.meta.repositories_wanted(wanted, &page)
+    }
+
+    /// How many bytes the repositories hold that a pattern matches, what can be restored of deleted
+    /// ones not counted: their blobs, counted in each that holds them, and their manifests. Rows that
+    /// cannot be read count as nothing. Costs in proportion to what they hold, and is no view of one
+    /// moment: each repository is read by itself.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a read has no effects. A cancelled one goes on to its end in the background.
+    pub async fn held_bytes(&self, pattern: &Pattern) -> Result<u64, StorageError> {
+        let (meta, pattern) = (Arc::clone(&self.inner.meta), pattern.clone());
+        blocking(move || meta.held_bytes(&pattern)).await
+    }
+
+    /// The uploads that are open or at rest, in the order of their UUIDs. One without bytes that nobody
+    /// has open is not among them: nothing is kept of it. Costs in proportion to the names of all
+    /// uploads and to the page.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a read has no effects.
+    pub async fn uploads(
+        &self,
+        page: Page<UploadUuid>,
+    ) -> Result<Listing<UploadDetail>, StorageError> {
+        self.inner.uploads.list(page).await
+    }
+
+    /// Ends an upload, whoever has it open, and gives its space back; answers whether there was one.
+    /// Its id is remembered as ended, durably. For an operator: whoever knows the whole id opens the
+    /// upload and cancels it.
+    ///
+    /// # Errors
+    /// [`UploadError::Storage`]; [`UploadError::Fenced`] when clients opened it again and again.
+    ///
+    /// # Cancel safety
+    /// A cancelled call may have happened or not.
+    pub async fn cancel_upload(&self, uuid: UploadUuid) -> Result<bool, UploadError> {
+        self.inner.uploads.cancel(uuid).await
     }
 
     /// What the store holds as a whole, from sums that are kept with every change: it costs one read,

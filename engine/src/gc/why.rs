@@ -152,6 +152,13 @@ pub struct RepositoryUsage {
     pub shared_bytes: u64,
     /// The part of both that no manifest here links, due or not.
     pub garbage_bytes: u64,
+    /// Bytes of its manifests.
+    pub manifest_bytes: u64,
+    /// When a manifest was put here that was not here before, or a tag was set, in milliseconds
+    /// since the epoch by the wall clock: the last time of those that are still here.
+    pub last_push: Option<u64>,
+    /// When a manifest was pulled that is still here, as `repository::TagDetail::last_pull` says.
+    pub last_pull: Option<u64>,
     /// Rows that could not be read, and are in none of the sums.
     pub unreadable: u64,
 }

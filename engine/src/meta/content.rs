@@ -12,10 +12,14 @@ use crate::engine::Statistics;
 use crate::fault::{Corruption, StorageError};
 use crate::name::{Reference, RepositoryName, Tag};
 use crate::page::{Listing, Page};
+use crate::policy::ImmutableTags;
 use crate::repository::{
     BlobError, BlobStat, Manifest, ManifestError, ManifestStat, PutManifest, Referrer,
-    ReferrersQuery, RepositoryError, StoredManifest,
+    ReferrersQuery, RepositoryError, StoredManifest, TagCondition,
 };
+
+/// A repository and those of its tags that are immutable for who asks.
+pub(super) type Guarded<'g> = (&'g RepositoryName, &'g ImmutableTags);
 
 // === impl Metadata ===
 
@@ -135,13 +139,14 @@ impl Metadata {
     /// Stores a manifest whose digest was verified.
     pub(crate) async fn put_manifest(
         &self,
-        repository: &RepositoryName,
+        (repository, immutable): Guarded<'_>,
         digest: Digest,
         put: PutManifest,
     ) -> Result<StoredManifest, ManifestError> {
-        let repository = repository.clone();
+        let (repository, immutable) = (repository.clone(), immutable.clone());
         self.ask(write_manifests::StoreManifest {
             repository,
+            immutable,
             digest,
             put,
         })
@@ -191,22 +196,45 @@ impl Metadata {
 
     pub(crate) async fn delete_manifest(
         &self,
-        repository: &RepositoryName,
+        (repository, immutable): Guarded<'_>,
         digest: &Digest,
     ) -> Result<(), ManifestError> {
-        let (repository, digest) = (repository.clone(), *digest);
-        self.ask(write_manifests::DeleteManifest { repository, digest })
-            .await
+        self.ask(write_manifests::DeleteManifest {
+            repository: repository.clone(),
+            immutable: immutable.clone(),
+            digest: *digest,
+        })
+        .await
     }
 
     pub(crate) async fn delete_tag(
         &self,
-        repository: &RepositoryName,
+        (repository, immutable): Guarded<'_>,
         tag: &Tag,
     ) -> Result<(), ManifestError> {
-        let (repository, tag) = (repository.clone(), tag.clone());
-        self.ask(write_manifests::DeleteTag { repository, tag })
-            .await
+        self.ask(write_manifests::DeleteTag {
+            repository: repository.clone(),
+            immutable: immutable.clone(),
+            tag: tag.clone(),
+        })
+        .await
+    }
+
+    pub(crate) async fn set_tag(
+        &self,
+        (repository, immutable): Guarded<'_>,
+        tag: &Tag,
+        digest: &Digest,
+        condition: TagCondition,
+    ) -> Result<Option<Digest>, ManifestError> {
+        self.ask(write_manifests::SetTag {
+            repository: repository.clone(),
+            immutable: immutable.clone(),
+            tag: tag.clone(),
+            digest: *digest,
+            condition,
+        })
+        .await
     }
 
     pub(crate) fn tags(
@@ -246,13 +274,8 @@ impl Metadata {
     }
 
     pub(crate) fn repository_exists(&self, name: &RepositoryName) -> Result<bool, StorageError> {
-        self.database.read(|rows| {
-            let key = name.as_str().as_bytes();
-            match rows.record(Table::RepositoryNames, key)? {
-                Some(record) => lookup::exists(rows, &record),
-                None => Ok(false),
-            }
-        })
+        let existing = |rows: &_| lookup::existing(rows, name);
+        Ok(self.database.read(existing)?.is_some())
     }
 
     pub(crate) fn repositories(

@@ -51,6 +51,18 @@ pub(super) fn exists(rows: &impl Rows, record: &NameRecord) -> Result<bool, Stor
         || rows.any(Table::BlobLinks, &prefix)?)
 }
 
+/// The id of a repository that exists.
+pub(super) fn existing(
+    rows: &impl Rows,
+    name: &RepositoryName,
+) -> Result<Option<u64>, StorageError> {
+    let key = name.as_str().as_bytes();
+    match rows.record::<NameRecord>(Table::RepositoryNames, key)? {
+        Some(record) if exists(rows, &record)? => Ok(Some(record.id)),
+        _ => Ok(None),
+    }
+}
+
 /// A repository's id and its link to a blob, whatever the state of the content.
 pub(super) fn blob_link(
     rows: &impl Rows,
@@ -266,26 +278,22 @@ pub(super) fn tags(
     name: &RepositoryName,
     page: &Page<String>,
 ) -> Result<Option<Listing<Tag>>, StorageError> {
-    let key = name.as_str().as_bytes();
-    let Some(record) = rows.record::<NameRecord>(Table::RepositoryNames, key)? else {
+    let Some(repository) = existing(rows, name)? else {
         return Ok(None);
     };
-    if !exists(rows, &record)? {
-        return Ok(None);
-    }
     let after = page
         .after
         .as_deref()
-        .map(|after| keys::tag(record.id, after));
+        .map(|after| keys::tag(repository, after));
     let mut listing = Gathered::new(page.limit);
-    let prefix = keys::number(record.id);
+    let prefix = keys::number(repository);
     rows.scan(
         Table::Tags,
         &prefix,
         after.as_deref(),
         &mut |key, payload| {
             let tag = TagRecord::from_payload(Table::Tags, payload)?;
-            if visible(rows, record.id, &tag)?.is_none() {
+            if visible(rows, repository, &tag)?.is_none() {
                 return Ok(Scan::Next);
             }
             let (_, text) = keys::split_number(Table::Tags, key)?;

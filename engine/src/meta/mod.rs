@@ -5,7 +5,9 @@
 //! ```text
 //! mod         the interface: owned values in, owned values out; content and queues are parts of it
 //! requests    what comes in beside the public types
-//! lookup      what is visible           write_*   one file of transactions per subject
+//! lookup      what is visible           details     the same with all that people want to know
+//! search      names of which not all are wanted
+//! write_*   one file of transactions per subject
 //! garbage     what nothing keeps        write_drain  rows of what was deleted
 //! trash       records of what was deleted      undo      what can be restored
 //! plan, why, usage                      what the collector would do, and why bytes are there
@@ -36,6 +38,7 @@ mod creating;
 mod database;
 mod derive;
 mod derive_deleted;
+mod details;
 #[cfg(feature = "test-util")]
 pub(crate) mod fuzzing;
 mod garbage;
@@ -56,6 +59,7 @@ mod records;
 mod requests;
 mod row_fault;
 mod rows;
+mod search;
 mod staging;
 mod tables;
 mod transaction;
@@ -96,12 +100,13 @@ pub(crate) use queues::Orders;
 pub(crate) use records::Place;
 pub(crate) use requests::{BLOCK, BlockChecks, CommitBlob, Cut, Location, NewContent, StoredAt};
 pub(crate) use row_fault::RowFault;
+pub(crate) use search::Wanted;
 pub(crate) use write_check::CheckRecord;
 pub(crate) use write_collect::Collected;
 pub(crate) use write_drain::Mark;
 
 use crate::blob::LocalStore;
-use crate::clock::{Clock, EngineTime};
+use crate::clock::{Calendar, Clock, EngineTime};
 use crate::digest::Digest;
 use crate::engine::OpenError;
 use crate::fault::StorageError;
@@ -256,6 +261,11 @@ impl Metadata {
     /// The engine time now.
     pub(crate) fn now(&self) -> EngineTime {
         self.database.now(&*self.clock)
+    }
+
+    /// What engine time is by the wall clock.
+    pub(crate) fn calendar(&self) -> Calendar {
+        Calendar::new(self.now(), &*self.clock)
     }
 
     /// The key that upload ids are authenticated with.

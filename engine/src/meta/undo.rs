@@ -1,6 +1,7 @@
 //! What can be restored, and restoring it: the reads of the trash and the metadata's answers.
 
 use super::codec::Record as _;
+use super::content::Guarded;
 use super::keys;
 use super::lookup::{self, Gathered};
 use super::records::TagRecord;
@@ -72,11 +73,15 @@ impl Metadata {
 
     pub(crate) async fn restore_tag(
         &self,
-        repository: &RepositoryName,
+        (repository, immutable): Guarded<'_>,
         tag: &Tag,
     ) -> Result<Digest, RestoreError> {
-        let (repository, tag) = (repository.clone(), tag.clone());
-        self.ask(write_trash::RestoreTag { repository, tag }).await
+        self.ask(write_trash::RestoreTag {
+            repository: repository.clone(),
+            immutable: immutable.clone(),
+            tag: tag.clone(),
+        })
+        .await
     }
 
     pub(crate) async fn restore_repository(

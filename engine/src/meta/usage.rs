@@ -3,11 +3,12 @@
 //! A repository costs in proportion to what it holds, the store costs one row.
 
 use super::codec::Record as _;
-use super::records::{BlobRecord, LinkRecord, Place, TagRecord, Totals};
+use super::records::{BlobRecord, LinkRecord, ManifestRecord, Place, TagRecord, Totals};
 use super::rows::{Rows, Scan};
 use super::tables::Table;
 use super::transaction::add;
 use super::{Metadata, garbage, keys, lookup};
+use crate::clock::{Calendar, EngineTime};
 use crate::fault::{Corruption, StorageError};
 use crate::gc::RepositoryUsage;
 use crate::name::RepositoryName;
@@ -22,13 +23,28 @@ impl Metadata {
         page: &Page<String>,
     ) -> Result<Listing<RepositoryUsage>, StorageError> {
         let names = self.repositories(page)?;
+        let calendar = self.calendar();
         let mut items = Vec::with_capacity(names.items.len());
         for name in names.items {
             // A read of its own: no view of the store is held for longer than one repository takes.
-            items.extend(self.database.read(|rows| usage_of(rows, name.clone()))?);
+            let usage = |rows: &_| usage_of(rows, name.clone(), calendar);
+            items.extend(self.database.read(usage)?);
         }
         let more = names.more;
         Ok(Listing { items, more })
+    }
+
+    /// What one repository holds; `None` if it does not exist. Blocks in proportion to that.
+    pub(crate) fn usage_of(
+        &self,
+        name: &RepositoryName,
+    ) -> Result<Option<RepositoryUsage>, StorageError> {
+        let calendar = self.calendar();
+        if !self.repository_exists(name)? {
+            return Ok(None);
+        }
+        self.database
+            .read(|rows| usage_of(rows, name.clone(), calendar))
     }
 }
 
@@ -36,6 +52,7 @@ impl Metadata {
 fn usage_of(
     rows: &impl Rows,
     name: RepositoryName,
+    calendar: Calendar,
 ) -> Result<Option<RepositoryUsage>, StorageError> {
     let Some(id) = lookup::repository(rows, &name)? else {
         return Ok(None);
@@ -48,6 +65,9 @@ fn usage_of(
         own_bytes: 0,
         shared_bytes: 0,
         garbage_bytes: 0,
+        manifest_bytes: 0,
+        last_push: None,
+        last_pull: None,
         unreadable: 0,
     };
     let prefix = keys::number(id);
@@ -59,26 +79,73 @@ fn usage_of(
         Ok(Scan::Next)
     })?;
     rows.scan_any(Table::Manifests, &prefix, None, &mut |_, payload| {
-        match payload {
-            Ok(_) => usage.manifests += 1,
+        match payload.and_then(|payload| ManifestRecord::from_payload(Table::Manifests, payload)) {
+            Ok(manifest) => add_manifest(&manifest, &mut usage),
             Err(_damage) => usage.unreadable += 1,
         }
         Ok(Scan::Next)
     })?;
     rows.scan_any(Table::Tags, &prefix, None, &mut |_, payload| {
-        let tag = payload.and_then(|payload| TagRecord::from_payload(Table::Tags, payload));
-        let is_visible = match tag {
-            Ok(tag) => lookup::visible(rows, id, &tag).map(|manifest| manifest.is_some()),
-            Err(damage) => Err(damage.into()),
-        };
-        match is_visible {
-            Ok(is_visible) => usage.tags += u64::from(is_visible),
-            Err(StorageError::Corrupt(_)) => usage.unreadable += 1,
-            Err(error) => return Err(error),
-        }
+        add_tag(rows, id, payload, &mut usage)?;
+        Ok(Scan::Next)
+    })?;
+    rows.scan_any(Table::Pulls, &prefix, None, &mut |_, payload| {
+        // What is damaged is written anew by the next pull, and adds to no sum.
+        let time = payload.and_then(|payload| u64::from_payload(Table::Pulls, payload));
+        let date = time.ok().map(|time| calendar.date(EngineTime(time)));
+        usage.last_pull = usage.last_pull.max(date);
         Ok(Scan::Next)
     })?;
     Ok(Some(usage))
+}
+
+/// The bytes of the blobs and manifests of a repository; none if there is no such. Damaged rows count
+/// as nothing.
+pub(super) fn held_bytes(rows: &impl Rows, name: &RepositoryName) -> Result<u64, StorageError> {
+    let mut bytes = 0;
+    let Some(id) = lookup::repository(rows, name)? else {
+        return Ok(bytes);
+    };
+    let prefix = keys::number(id);
+    for table in [Table::BlobLinks, Table::Manifests] {
+        rows.scan_any(table, &prefix, None, &mut |_, payload| {
+            let size = payload.and_then(|payload| match table {
+                Table::Manifests => Ok(ManifestRecord::from_payload(table, payload)?.size),
+                _ => Ok(LinkRecord::from_payload(table, payload)?.size),
+            });
+            add(&mut bytes, size.unwrap_or_default());
+            Ok(Scan::Next)
+        })?;
+    }
+    Ok(bytes)
+}
+
+fn add_manifest(manifest: &ManifestRecord, usage: &mut RepositoryUsage) {
+    usage.manifests += 1;
+    usage.manifest_bytes += manifest.size;
+    usage.last_push = usage.last_push.max(Some(manifest.pushed));
+}
+
+fn add_tag(
+    rows: &impl Rows,
+    id: u64,
+    payload: Result<&[u8], Corruption>,
+    usage: &mut RepositoryUsage,
+) -> Result<(), StorageError> {
+    let found = match payload.and_then(|payload| TagRecord::from_payload(Table::Tags, payload)) {
+        Ok(tag) => lookup::visible(rows, id, &tag).map(|manifest| manifest.map(|_| tag)),
+        Err(damage) => Err(damage.into()),
+    };
+    match found {
+        Ok(None) => {}
+        Ok(Some(tag)) => {
+            usage.tags += 1;
+            usage.last_push = usage.last_push.max(Some(tag.updated));
+        }
+        Err(StorageError::Corrupt(_)) => usage.unreadable += 1,
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 fn add_blob(

@@ -1,27 +1,31 @@
-//! Transactions on manifests and tags: put, delete, delete tag.
+//! Transactions on manifests and tags: put, delete, set tag, delete tag.
+//!
+//! Invariant: what is immutable for who asks is looked at in the transaction that would change it.
 
 use super::commit::Request;
 use super::keys;
 use super::lookup;
 use super::records::ManifestRecord;
-use super::rows::{Found, Rows};
+use super::rows::{Found, Rows, Scan};
 use super::tables::Table;
 use super::transaction::Transaction;
-use super::write_tags::{Target, delete_tag, set_tag};
+use super::write_tags::{Target, check_tag, delete_tag, set_tag};
 use super::write_trash;
 use crate::clock::EngineTime;
 use crate::descriptor::Links;
 use crate::digest::Digest;
 use crate::fault::StorageError;
 use crate::name::{Reference, RepositoryName, Tag};
+use crate::policy::ImmutableTags;
 use crate::repository::{
-    ManifestError, Missing, PutManifest, StoredManifest, TagCondition, TagEvent,
+    ManifestError, Missing, PutManifest, StoredManifest, TagCondition, TagEvent, TagImmutable,
 };
 
 /// Stores a manifest whose digest was verified.
 #[derive(Debug, Clone)]
 pub(super) struct StoreManifest {
     pub(super) repository: RepositoryName,
+    pub(super) immutable: ImmutableTags,
     pub(super) digest: Digest,
     pub(super) put: PutManifest,
 }
@@ -30,13 +34,25 @@ pub(super) struct StoreManifest {
 #[derive(Debug, Clone)]
 pub(super) struct DeleteManifest {
     pub(super) repository: RepositoryName,
+    pub(super) immutable: ImmutableTags,
     pub(super) digest: Digest,
+}
+
+/// Makes a tag name a manifest that is there.
+#[derive(Debug, Clone)]
+pub(super) struct SetTag {
+    pub(super) repository: RepositoryName,
+    pub(super) immutable: ImmutableTags,
+    pub(super) tag: Tag,
+    pub(super) digest: Digest,
+    pub(super) condition: TagCondition,
 }
 
 /// Deletes a tag.
 #[derive(Debug, Clone)]
 pub(super) struct DeleteTag {
     pub(super) repository: RepositoryName,
+    pub(super) immutable: ImmutableTags,
     pub(super) tag: Tag,
 }
 
@@ -122,21 +138,19 @@ impl StoreManifest {
         rows: &Transaction<'_>,
         repository: Option<u64>,
     ) -> Result<(), ManifestError> {
-        if self.put.condition == TagCondition::Always {
-            return Ok(());
-        }
-        for tag in &self.put.tags {
-            let found = repository
-                .map(|id| lookup::tag(rows, id, tag))
-                .transpose()?
-                .flatten();
-            let names = found.map(|(record, _)| record.digest);
-            if !self.put.condition.allows(names) {
-                return Err(ManifestError::Condition {
+        let Some(repository) = repository else {
+            let is_allowed = self.put.condition.allows(None);
+            return match self.put.tags.first() {
+                Some(tag) if !is_allowed => Err(ManifestError::Condition {
                     tag: tag.clone(),
-                    names,
-                });
-            }
+                    names: None,
+                }),
+                _ => Ok(()),
+            };
+        };
+        let rules = (&self.put.condition, &self.immutable);
+        for tag in &self.put.tags {
+            expect_settable(rows, repository, (tag, &self.digest), rules)?;
         }
         Ok(())
     }
@@ -251,8 +265,44 @@ impl Request for DeleteManifest {
                 repository: self.repository,
             });
         };
+        if let Some(tag) = immutable_tag(transaction, repository, record.link, &self.immutable)? {
+            let (current, wanted) = (self.digest, None);
+            return Err(TagImmutable {
+                tag,
+                current,
+                wanted,
+            }
+            .into());
+        }
         write_trash::delete_manifest(transaction, repository, &self.digest, record)?;
         Ok(())
+    }
+}
+
+impl Request for SetTag {
+    type Answer = Option<Digest>;
+    type Refusal = ManifestError;
+
+    fn apply(self, transaction: &mut Transaction<'_>) -> Result<Option<Digest>, ManifestError> {
+        let Self { tag, digest, .. } = self;
+        let found = match lookup::repository(transaction, &self.repository)? {
+            Some(id) => lookup::manifest(transaction, id, &digest)?.map(|record| (id, record)),
+            None => None,
+        };
+        let Some((repository, manifest)) = found else {
+            return Err(ManifestError::Unknown {
+                reference: Reference::Digest(digest),
+                repository: self.repository,
+            });
+        };
+        let rules = (&self.condition, &self.immutable);
+        check_tag(transaction, repository, &tag)?;
+        expect_settable(transaction, repository, (&tag, &digest), rules)?;
+        let before = lookup::tag(transaction, repository, &tag)?;
+        let manifest = &manifest;
+        let target = Target { digest, manifest };
+        set_tag(transaction, repository, &tag, &target, TagEvent::Set)?;
+        Ok(before.map(|(record, _)| record.digest))
     }
 }
 
@@ -273,9 +323,70 @@ impl Request for DeleteTag {
                 repository: self.repository,
             });
         };
+        if self.immutable.has(&self.tag) {
+            let (tag, current, wanted) = (self.tag, record.digest, None);
+            return Err(TagImmutable {
+                tag,
+                current,
+                wanted,
+            }
+            .into());
+        }
         delete_tag(transaction, repository, &self.tag, (&record, &manifest))?;
         Ok(())
     }
+}
+
+/// Refuses to let a tag name `digest` against the condition, or if it is immutable and names another.
+fn expect_settable(
+    rows: &impl Rows,
+    repository: u64,
+    (tag, digest): (&Tag, &Digest),
+    (condition, immutable): (&TagCondition, &ImmutableTags),
+) -> Result<(), ManifestError> {
+    let is_immutable = immutable.has(tag);
+    if *condition == TagCondition::Always && !is_immutable {
+        return Ok(());
+    }
+    let named = lookup::tag(rows, repository, tag)?;
+    let names = named.map(|(record, _)| record.digest);
+    let tag = tag.clone();
+    if !condition.allows(names) {
+        return Err(ManifestError::Condition { tag, names });
+    }
+    match names {
+        Some(current) if is_immutable && current != *digest => {
+            let wanted = Some(*digest);
+            Err(TagImmutable {
+                tag,
+                current,
+                wanted,
+            }
+            .into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A tag set on a link of a manifest that is immutable. Reads all of them, unless none can be.
+fn immutable_tag(
+    rows: &impl Rows,
+    repository: u64,
+    link: u64,
+    immutable: &ImmutableTags,
+) -> Result<Option<Tag>, StorageError> {
+    let mut found = None;
+    if immutable.is_empty() {
+        return Ok(found);
+    }
+    let prefix = keys::tags_of_link(repository, link);
+    rows.scan(Table::LinkTags, &prefix, None, &mut |key, _| {
+        let text = key.get(prefix.len()..).unwrap_or_default();
+        let tag: Tag = keys::last_text(Table::LinkTags, text)?;
+        found = immutable.has(&tag).then_some(tag);
+        Ok(Scan::while_true(found.is_none()))
+    })?;
+    Ok(found)
 }
 
 /// Removes a manifest's record, edges, and bytes if no other repository has them; its tags stay as

@@ -25,7 +25,8 @@ use crate::descriptor::Links;
 use crate::digest::Digest;
 use crate::fault::StorageError;
 use crate::name::{RepositoryName, Tag};
-use crate::repository::{RestoreError, RestoredManifest, TagEvent};
+use crate::policy::ImmutableTags;
+use crate::repository::{RestoreError, RestoredManifest, TagEvent, TagImmutable};
 
 /// Brings a deleted manifest back, with those of its tags that name nothing meanwhile.
 #[derive(Debug, Clone)]
@@ -38,6 +39,7 @@ pub(super) struct RestoreManifest {
 #[derive(Debug, Clone)]
 pub(super) struct RestoreTag {
     pub(super) repository: RepositoryName,
+    pub(super) immutable: ImmutableTags,
     pub(super) tag: Tag,
 }
 
@@ -96,6 +98,7 @@ impl Request for RestoreTag {
     fn apply(self, transaction: &mut Transaction<'_>) -> Result<Digest, RestoreError> {
         let Self {
             repository: name,
+            immutable,
             tag,
         } = self;
         let id = lookup::repository(transaction, &name)?;
@@ -110,6 +113,17 @@ impl Request for RestoreTag {
             });
         };
         check_tag(transaction, repository, &tag)?;
+        if immutable.has(&tag)
+            && let Some((named, _)) = lookup::tag(transaction, repository, &tag)?
+        {
+            let (current, wanted) = (named.digest, Some(digest));
+            return Err(TagImmutable {
+                tag,
+                current,
+                wanted,
+            }
+            .into());
+        }
         let live = lookup::manifest(transaction, repository, &digest)?;
         let manifest = match (live, lookup::trashed(transaction, repository, &digest)?) {
             (Some(manifest), _) => manifest,

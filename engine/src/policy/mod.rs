@@ -1,5 +1,5 @@
 //! Policies: which tags and manifests of a repository go by themselves. Values only; the collector
-//! evaluates them in the background (`gc::policy`).
+//! evaluates them in the background (`gc::policy`). And [`ImmutableTags`], which hold for requests.
 //!
 //! Without a policy nothing goes by itself. What a policy deletes goes like anything else that is
 //! deleted: it can be restored for `Options::undo`. Ages are in engine time, which stands still
@@ -14,6 +14,7 @@ pub use pattern::{ParsePatternError, Pattern};
 
 use crate::digest::Algorithm;
 use crate::name::Tag;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What goes by itself in the repositories of a pattern. The first policy of a list whose pattern
@@ -61,6 +62,30 @@ pub enum OrphanedReferrers {
 pub(crate) struct FallbackSubject {
     pub(crate) algorithm: Algorithm,
     pub(crate) beginning: [u8; 32],
+}
+
+/// Which tags name one manifest for good: see `Repository::with_immutable`. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImmutableTags(Arc<[Pattern]>);
+
+// === impl ImmutableTags ===
+
+impl ImmutableTags {
+    /// Whether a tag is one of them.
+    pub fn has(&self, tag: &Tag) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(tag.as_str()))
+    }
+
+    /// Whether no tag is.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<Vec<Pattern>> for ImmutableTags {
+    fn from(patterns: Vec<Pattern>) -> Self {
+        Self(patterns.into())
+    }
 }
 
 // === impl KeepTags ===

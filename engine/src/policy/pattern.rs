@@ -60,6 +60,12 @@ impl Pattern {
         &self.text
     }
 
+    /// What every name begins with that it matches.
+    pub(crate) fn beginning(&self) -> &str {
+        let end = self.text.find(['*', '?']).unwrap_or(self.text.len());
+        self.text.get(..end).unwrap_or_default()
+    }
+
     /// Whether it matches the whole of `name`.
     pub fn matches(&self, name: &str) -> bool {
         // `at[i]`: the parts before `i` match what was read.
@@ -167,6 +173,10 @@ mod tests {
     fn check(pattern: &str, matching: &[&str], others: &[&str]) {
         let pattern: Pattern = pattern.parse().unwrap();
         for name in matching {
+            assert!(
+                name.starts_with(pattern.beginning()),
+                "{pattern} and {name}"
+            );
             assert!(pattern.matches(name), "{pattern} and {name}");
         }
         for name in others {

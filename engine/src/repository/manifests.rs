@@ -129,9 +129,25 @@ pub enum ManifestError {
         /// What it names.
         names: Option<Digest>,
     },
+    /// A tag is immutable ([`Repository::with_immutable`]).
+    #[error(transparent)]
+    Immutable(#[from] TagImmutable),
     /// The machine failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+}
+
+/// An immutable tag would have moved or gone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("tag {tag} is immutable: it names {current} and {}",
+    .wanted.map_or_else(|| "cannot be deleted".to_owned(), |wanted| format!("cannot name {wanted}")))]
+pub struct TagImmutable {
+    /// The tag.
+    pub tag: Tag,
+    /// What it names, and goes on to name.
+    pub current: Digest,
+    /// What it should have named; `None`: nothing.
+    pub wanted: Option<Digest>,
 }
 
 // === impl PutManifest ===
@@ -193,7 +209,7 @@ impl Repository {
         };
         self.engine
             .meta
-            .put_manifest(self.name(), digest, put)
+            .put_manifest(self.guarded(), digest, put)
             .await
     }
 
@@ -229,12 +245,16 @@ impl Repository {
     /// after the grace period.
     ///
     /// # Errors
-    /// [`ManifestError::Unknown`], [`ManifestError::Storage`].
+    /// [`ManifestError::Unknown`]; [`ManifestError::Immutable`] naming one of its tags that may not go;
+    /// [`ManifestError::Storage`].
     ///
     /// # Cancel safety
     /// A cancelled call may have happened or not.
     pub async fn delete_manifest(&self, digest: &Digest) -> Result<(), ManifestError> {
-        self.engine.meta.delete_manifest(self.name(), digest).await
+        self.engine
+            .meta
+            .delete_manifest(self.guarded(), digest)
+            .await
     }
 
     /// Notes that a manifest was pulled or told of, for policies that keep what is used. Cheap: it
@@ -250,7 +270,7 @@ impl Repository {
         self.engine.meta.note_pull(self.name(), digest)
     }
 
-    fn unknown_manifest(&self, reference: &Reference) -> ManifestError {
+    pub(super) fn unknown_manifest(&self, reference: &Reference) -> ManifestError {
         ManifestError::Unknown {
             reference: reference.clone(),
             repository: self.name().clone(),

@@ -4,18 +4,20 @@
 //! nobody access to it in another repository. A repository exists as long as it holds something or
 //! was created; pushing into one that does not exist makes it.
 //!
-//! One file per kind of request: blobs here, `manifests`, `tags`, `referrers`, `undo`.
+//! One file per kind of request: blobs here, `manifests`, `tags`, `referrers`, `undo`, and `details`.
 
 mod blobs;
+mod details;
 mod manifests;
 mod referrers;
 mod tags;
 mod undo;
 
 pub use blobs::{BlobError, BlobStat};
+pub use details::{ManifestDetail, TagDetail};
 pub use manifests::{
     Manifest, ManifestError, ManifestStat, Missing, Naming, PutManifest, StoredManifest,
-    TagCondition,
+    TagCondition, TagImmutable,
 };
 pub use referrers::{Referrer, ReferrersQuery};
 pub use undo::{DeletedManifest, RestoreError, RestoredManifest, TagChange, TagEvent};
@@ -23,6 +25,7 @@ pub use undo::{DeletedManifest, RestoreError, RestoredManifest, TagChange, TagEv
 use crate::engine::Inner;
 use crate::fault::StorageError;
 use crate::name::RepositoryName;
+use crate::policy::ImmutableTags;
 use std::sync::Arc;
 
 /// A handle on one repository, which may not exist (yet). Cheap to clone; making one does nothing.
@@ -30,6 +33,7 @@ use std::sync::Arc;
 pub struct Repository {
     pub(crate) engine: Arc<Inner>,
     name: RepositoryName,
+    immutable: ImmutableTags,
 }
 
 /// Why a request on a repository as a whole was refused.
@@ -47,7 +51,26 @@ pub enum RepositoryError {
 
 impl Repository {
     pub(crate) fn new(engine: Arc<Inner>, name: RepositoryName) -> Self {
-        Self { engine, name }
+        Self {
+            engine,
+            name,
+            immutable: ImmutableTags::default(),
+        }
+    }
+
+    /// The same repository, seen by requests for which these tags are immutable: they may be set if
+    /// they name nothing or the same manifest already, and neither move nor go. What sets or deletes
+    /// tags through this handle is checked against that within its transaction, so that of two who
+    /// set one at the same time one is refused. Deleting the repository takes them with it, as does a
+    /// policy.
+    #[must_use]
+    pub fn with_immutable(self, immutable: ImmutableTags) -> Self {
+        Self { immutable, ..self }
+    }
+
+    /// Name and immutable tags, as the metadata is asked.
+    pub(crate) fn guarded(&self) -> (&RepositoryName, &ImmutableTags) {
+        (&self.name, &self.immutable)
     }
 
     /// Its name.

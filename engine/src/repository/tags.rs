@@ -1,6 +1,7 @@
-//! Tags of one repository: list by page, delete. They are set together with a manifest.
+//! Tags of one repository: list by page, set, delete. A push sets them together with a manifest.
 
-use super::{ManifestError, Repository, RepositoryError};
+use super::{ManifestError, Repository, RepositoryError, TagCondition};
+use crate::digest::Digest;
 use crate::name::Tag;
 use crate::page::{Listing, Page};
 
@@ -19,14 +20,33 @@ impl Repository {
         tags.ok_or_else(|| RepositoryError::Unknown(self.name().clone()))
     }
 
+    /// Makes a tag name a manifest that is here, as a push of it would; answers what it named before.
+    /// Durable on return.
+    ///
+    /// # Errors
+    /// [`ManifestError::Unknown`]: the manifest is not here. [`ManifestError::Condition`],
+    /// [`ManifestError::Immutable`], [`ManifestError::Storage`].
+    ///
+    /// # Cancel safety
+    /// A cancelled call may have happened or not.
+    pub async fn set_tag(
+        &self,
+        tag: &Tag,
+        digest: &Digest,
+        condition: TagCondition,
+    ) -> Result<Option<Digest>, ManifestError> {
+        let meta = &self.engine.meta;
+        meta.set_tag(self.guarded(), tag, digest, condition).await
+    }
+
     /// Deletes a tag; the manifest it names stays. Durable on return. It can be restored.
     ///
     /// # Errors
-    /// [`ManifestError::Unknown`], [`ManifestError::Storage`].
+    /// [`ManifestError::Unknown`], [`ManifestError::Immutable`], [`ManifestError::Storage`].
     ///
     /// # Cancel safety
     /// A cancelled call may have happened or not.
     pub async fn delete_tag(&self, tag: &Tag) -> Result<(), ManifestError> {
-        self.engine.meta.delete_tag(self.name(), tag).await
+        self.engine.meta.delete_tag(self.guarded(), tag).await
     }
 }

@@ -5,7 +5,7 @@
 //! 3. A restored manifest is what it was, byte for byte. Blobs that were deleted by themselves do
 //!    not come back with it; pushing them heals it.
 
-use super::Repository;
+use super::{Repository, TagImmutable};
 use crate::clock::EngineTime;
 use crate::descriptor::MediaType;
 use crate::digest::Digest;
@@ -101,6 +101,9 @@ pub enum RestoreError {
         /// What it named.
         digest: Digest,
     },
+    /// The tag is immutable ([`Repository::with_immutable`]) and names something.
+    #[error(transparent)]
+    Immutable(#[from] TagImmutable),
     /// No repository of this name was deleted within the undo period.
     #[error("repository {0} is not among the deleted ones")]
     Repository(RepositoryName),
@@ -162,12 +165,13 @@ impl Repository {
     /// on return. Doing it twice comes back to the beginning.
     ///
     /// # Errors
-    /// [`RestoreError::Tag`], [`RestoreError::ManifestGone`], [`RestoreError::Storage`].
+    /// [`RestoreError::Tag`], [`RestoreError::ManifestGone`], [`RestoreError::Immutable`],
+    /// [`RestoreError::Storage`].
     ///
     /// # Cancel safety
     /// A cancelled call may have happened or not.
     pub async fn restore_tag(&self, tag: &Tag) -> Result<Digest, RestoreError> {
-        self.engine.meta.restore_tag(self.name(), tag).await
+        self.engine.meta.restore_tag(self.guarded(), tag).await
     }
 
     /// What a tag named, the oldest change first, at most `Options::tag_history` of them. It is kept

@@ -34,6 +34,11 @@ pub struct UploadId {
     mac: [u8; 16],
 }
 
+/// The UUID of an upload alone: what operators know it by. It gives nobody the right to go on with
+/// it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UploadUuid(pub(crate) [u8; 16]);
+
 /// A text that is not an upload id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("upload id {0:?} is not one of this registry's")]
@@ -53,13 +58,8 @@ impl UploadId {
         random.fill(&mut uuid)?;
         uuid[6] = (uuid[6] & 0x0f) | 0x40;
         uuid[8] = (uuid[8] & 0x3f) | 0x80;
-        let mac = mac(key, repository, &uuid, algorithm, expiry);
-        Ok(Self {
-            uuid,
-            algorithm,
-            expiry,
-            mac,
-        })
+        let uuid = UploadUuid(uuid);
+        Ok(Self::again(key, uuid, repository, (algorithm, expiry)))
     }
 
     /// Whether the holder of `key` made it for `repository`.
@@ -74,18 +74,26 @@ impl UploadId {
         padded(expected) == padded(self.mac)
     }
 
+    /// The id again of an upload that was started.
+    pub(crate) fn again(
+        key: &UploadKey,
+        uuid: UploadUuid,
+        repository: &RepositoryName,
+        (algorithm, expiry): (Algorithm, EngineTime),
+    ) -> Self {
+        let uuid = uuid.0;
+        let mac = mac(key, repository, &uuid, algorithm, expiry);
+        Self {
+            uuid,
+            algorithm,
+            expiry,
+            mac,
+        }
+    }
+
     /// The UUID alone, in its usual form.
     pub fn uuid(&self) -> String {
-        let uuid = u128::from_be_bytes(self.uuid);
-        let group = |shift: u32| (uuid >> shift) & 0xffff;
-        format!(
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            uuid >> 96,
-            group(80),
-            group(64),
-            group(48),
-            uuid & 0xffff_ffff_ffff
-        )
+        UploadUuid(self.uuid).to_string()
     }
 
     /// The UUID's bytes: what sessions are stored under.
@@ -132,13 +140,43 @@ impl FromStr for UploadId {
     }
 }
 
-fn parse(text: &str) -> Option<UploadId> {
-    let (uuid, token) = text.split_once('.')?;
-    let groups: Vec<&str> = uuid.split('-').collect();
-    if groups.iter().map(|group| group.len()).ne([8, 4, 4, 4, 12]) || token.len() != 50 {
+// === impl UploadUuid ===
+
+impl fmt::Display for UploadUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let uuid = u128::from_be_bytes(self.0);
+        let group = |shift: u32| (uuid >> shift) & 0xffff;
+        write!(
+            f,
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            uuid >> 96,
+            group(80),
+            group(64),
+            group(48),
+            uuid & 0xffff_ffff_ffff
+        )
+    }
+}
+
+impl FromStr for UploadUuid {
+    type Err = ParseUploadIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseUploadIdError> {
+        parse_uuid(text).ok_or_else(|| ParseUploadIdError(shortened(text)))
+    }
+}
+
+fn parse_uuid(text: &str) -> Option<UploadUuid> {
+    let groups: Vec<&str> = text.split('-').collect();
+    if groups.iter().map(|group| group.len()).ne([8, 4, 4, 4, 12]) {
         return None;
     }
-    let uuid = unhex::<16>(&groups.concat())?;
+    unhex::<16>(&groups.concat()).map(UploadUuid)
+}
+
+fn parse(text: &str) -> Option<UploadId> {
+    let (uuid, token) = text.split_once('.')?;
+    let UploadUuid(uuid) = parse_uuid(uuid)?;
     let token = unhex::<25>(token)?;
     let (facts, mac) = token.split_at_checked(9)?;
     let (code, expiry) = facts.split_first()?;
@@ -189,6 +227,26 @@ fn mac(
 mod tests {
     use super::*;
     use crate::random::SystemRandom;
+
+    #[test]
+    fn a_uuid_has_one_text_form_and_sorts_like_it() {
+        let texts = [
+            "00000000-0000-4000-8000-00000000000a",
+            "0f000000-0000-4000-8000-000000000000",
+            "f0000000-0000-4000-8000-0000000000ff",
+        ];
+        let uuids = texts.map(|text| text.parse::<UploadUuid>().unwrap());
+        assert!(uuids.is_sorted());
+        assert_eq!(uuids.map(|uuid| uuid.to_string()), texts);
+        for text in [
+            "",
+            "x",
+            "00000000-0000-4000-8000-00000000000A",
+            "0f000000000040008000000000000000",
+        ] {
+            assert!(text.parse::<UploadUuid>().is_err(), "{text}");
+        }
+    }
 
     const KEY: UploadKey = UploadKey([7; 32]);
 

@@ -16,7 +16,7 @@
 //!
 //! Reading order: `uploads` (all of them), `session` (one, open), `writer`, `queue` and `job` (its
 //! bytes on the way to the disk), `ending` (how it ends), `standing` (how it is opened again), `record` and
-//! `store` (what is kept of it at rest), `expiry`.
+//! `store` (what is kept of it at rest), `expiry`, `listing` (what an operator sees of it).
 
 mod ending;
 mod expiry;
@@ -25,6 +25,7 @@ pub(crate) mod fuzzing;
 mod hashing;
 mod id;
 mod job;
+mod listing;
 mod queue;
 mod record;
 mod records;
@@ -40,7 +41,8 @@ mod writer;
 
 pub(crate) use expiry::Expired;
 pub(crate) use id::UploadKey;
-pub use id::{ParseUploadIdError, UploadId};
+pub use id::{ParseUploadIdError, UploadId, UploadUuid};
+pub use listing::UploadDetail;
 pub use session::UploadSession;
 pub(crate) use uploads::Uploads;
 

@@ -5,7 +5,7 @@
 
 use super::UploadKey;
 use crate::blob::store::Pending;
-use crate::clock::EngineTime;
+use crate::clock::{Calendar, EngineTime};
 use crate::digest::Digest;
 use crate::fault::StorageError;
 use crate::meta::{CommitBlob, Metadata};
@@ -16,6 +16,9 @@ pub(crate) trait Records: fmt::Debug + Send + Sync + 'static {
     fn upload_key(&self) -> &UploadKey;
 
     fn now(&self) -> EngineTime;
+
+    /// Engine time by the wall clock.
+    fn calendar(&self) -> Calendar;
 
     fn new_file_number(&self) -> Pending<'_, u64>;
 
@@ -45,6 +48,10 @@ impl Records for Metadata {
 
     fn now(&self) -> EngineTime {
         self.now()
+    }
+
+    fn calendar(&self) -> Calendar {
+        self.calendar()
     }
 
     fn new_file_number(&self) -> Pending<'_, u64> {

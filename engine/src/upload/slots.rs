@@ -6,12 +6,16 @@
 //! 2. A slot is dropped with the last [`SlotRef`], so memory is in proportion to the open uploads.
 //! 3. `epoch` only grows; who holds a smaller one than the slot's was fenced and touches nothing.
 
+use super::UploadId;
 use super::writer::Writer;
+use crate::clock::EngineTime;
+use crate::digest::Algorithm;
+use crate::name::RepositoryName;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The offset of an upload nobody has looked at yet.
 const UNKNOWN: u64 = u64::MAX;
@@ -29,11 +33,21 @@ pub(super) struct Slots {
 /// One upload that somebody works on.
 #[derive(Debug)]
 pub(super) struct Slot {
+    /// Set by whoever opens the upload, before the offset is shown.
+    about: OnceLock<About>,
     epoch: AtomicU64,
     offset: AtomicU64,
     file: Arc<LiveFile>,
     /// The writer while the upload is open.
     pub(super) writer: Arc<tokio::sync::Mutex<Option<Box<Writer>>>>,
+}
+
+/// What an upload is, as its id says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct About {
+    pub(super) repository: RepositoryName,
+    pub(super) algorithm: Algorithm,
+    pub(super) id_expiry: EngineTime,
 }
 
 /// Somebody's hold on a slot.
@@ -88,6 +102,13 @@ impl Slots {
             .map_or(Seen::Nothing, |slot| slot.seen())
     }
 
+    /// What an upload is that somebody opened, and what its slot knows.
+    pub(super) fn about(&self, upload: [u8; 16]) -> Option<(About, Seen)> {
+        let by_upload = self.by_upload.lock();
+        let slot = by_upload.get(&upload)?;
+        slot.about.get().cloned().map(|about| (about, slot.seen()))
+    }
+
     pub(super) fn keys(&self) -> Vec<[u8; 16]> {
         self.by_upload.lock().keys().copied().collect()
     }
@@ -113,6 +134,7 @@ impl Slots {
 impl Default for Slot {
     fn default() -> Self {
         Self {
+            about: OnceLock::new(),
             epoch: AtomicU64::new(0),
             offset: AtomicU64::new(UNKNOWN),
             file: Arc::new(LiveFile(AtomicU64::new(NO_FILE))),
@@ -122,6 +144,15 @@ impl Default for Slot {
 }
 
 impl Slot {
+    /// Notes what the upload is whose id was authenticated; it never changes.
+    pub(super) fn tell(&self, id: &UploadId, repository: &RepositoryName) {
+        self.about.get_or_init(|| About {
+            repository: repository.clone(),
+            algorithm: id.algorithm(),
+            id_expiry: id.expiry(),
+        });
+    }
+
     /// Fences everybody before, and answers the epoch of the caller.
     pub(super) fn fence(&self) -> u64 {
         self.epoch.fetch_add(1, Ordering::SeqCst) + 1

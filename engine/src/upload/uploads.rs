@@ -132,6 +132,7 @@ impl Uploads {
             Arc::clone(slot.file()),
         );
         let epoch = slot.fence();
+        slot.tell(&id, repository);
         slot.show(Seen::Offset(0));
         let mut place = slot
             .writer
@@ -152,6 +153,7 @@ impl Uploads {
         self.authenticate(repository, id)?;
         let slot = self.shared.slots.enter(id.key());
         let epoch = slot.fence();
+        slot.tell(id, repository);
         let hold = Hold::new(Arc::clone(&self.shared), slot, epoch, *id);
         // To its end: if the caller goes away, the session it makes is dropped when it is ready.
         let session = UploadSession::new(hold, 0);

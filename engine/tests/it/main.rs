@@ -15,6 +15,8 @@ mod blobs; // push, read, delete, mount; sizes around every boundary
 mod collection; // space comes back on the disk
 mod collector; // plan, pause, budget, progress
 mod crash; // random operations, crashed at any change of the disk
+mod details; // what people want to know of tags, manifests and uploads
+mod immutable; // tags that name one manifest for good
 mod kill; // a process killed in the middle of an upload
 mod leases; // grace, leases, and deleting a blob in spite of them
 mod model; // random operations against a reference model

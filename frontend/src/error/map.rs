@@ -8,7 +8,7 @@ use crate::range::session_range;
 use floundr_engine::digest::ParseDigestError;
 use floundr_engine::fault::{Corruption, StorageError};
 use floundr_engine::name::ParseNameError;
-use floundr_engine::repository::{BlobError, ManifestError, RepositoryError};
+use floundr_engine::repository::{BlobError, ManifestError, RepositoryError, TagImmutable};
 use floundr_engine::upload::{ParseUploadIdError, UploadError};
 use http::HeaderValue;
 use http::header;
@@ -132,8 +132,20 @@ impl From<ManifestError> for ApiError {
             ManifestError::Condition { .. } => {
                 Self::from_error(ErrorCode::PreconditionFailed, error)
             }
+            ManifestError::Immutable(refusal) => refusal.clone().into(),
             ManifestError::Storage(fault) => fault.clone().into(),
         }
+    }
+}
+
+impl From<TagImmutable> for ApiError {
+    fn from(error: TagImmutable) -> Self {
+        let detail = json!({
+            "tag": error.tag.as_str(),
+            "current": error.current.to_string(),
+            "wanted": error.wanted.map(|digest| digest.to_string()),
+        });
+        Self::from_error(ErrorCode::Denied, error).with_detail(detail)
     }
 }
 
@@ -300,5 +312,20 @@ mod tests {
             ErrorCode::PreconditionFailed,
             "tag latest names nothing",
         );
+    }
+
+    #[test]
+    fn an_immutable_tag_is_denied_with_its_name_and_both_digests() {
+        let (current, wanted) = (digest(), Digest::of(Algorithm::Sha256, b"x"));
+        let refusal = |wanted| TagImmutable {
+            tag: "v1".parse().expect("a tag"),
+            current,
+            wanted,
+        };
+        let moved = ManifestError::Immutable(refusal(Some(wanted)));
+        let said = format!("tag v1 is immutable: it names {current} and cannot name {wanted}");
+        let error = check(moved, ErrorCode::Denied, &said);
+        assert_eq!(error.status(), http::StatusCode::FORBIDDEN);
+        check(refusal(None), ErrorCode::Denied, "cannot be deleted");
     }
 }

@@ -138,7 +138,7 @@ impl From<RestoreError> for Problem {
     fn from(error: RestoreError) -> Self {
         let code = match error {
             RestoreError::Storage(error) => return error.into(),
-            RestoreError::Exists(_) => ProblemCode::Taken,
+            RestoreError::Exists(_) | RestoreError::Immutable(_) => ProblemCode::Taken,
             RestoreError::Manifest { .. }
             | RestoreError::Tag { .. }
             | RestoreError::ManifestGone { .. }

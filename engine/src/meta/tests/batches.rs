@@ -94,12 +94,14 @@ fn a_batch_of_many_rows_is_divided_and_all_of_it_is_answered() {
         puts.push(StoreManifest {
             repository: name("a"),
             digest,
+            immutable: ImmutableTags::default(),
             put: PutManifest {
                 missing_blobs: Missing::Accept,
                 ..put_of(index.to_string(), layers(&all), &[])
             },
         });
         deletions.push(DeleteManifest {
+            immutable: ImmutableTags::default(),
             repository: name("a"),
             digest,
         });

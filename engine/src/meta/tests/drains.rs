@@ -31,7 +31,7 @@ async fn no_drain_waits_for_the_tags_of_a_deleted_manifest_that_has_few() {
         let repository = name(repository);
         store
             .meta
-            .delete_manifest(&repository, &digest)
+            .delete_manifest(unguarded(&repository), &digest)
             .await
             .unwrap();
         assert_eq!(store.meta.drains(None).unwrap().items.len(), drains);
@@ -48,7 +48,10 @@ async fn a_damaged_tag_of_a_deleted_manifest_leaves_a_drain_and_nothing_else() {
     let tags = ["first", "second"];
     let digest = store.put("a", &tags, Links::default()).await;
     assert_eq!(store.meta.damage("tags", b"first").await, 1);
-    let deleted = store.meta.delete_manifest(&name("a"), &digest).await;
+    let deleted = store
+        .meta
+        .delete_manifest(unguarded(&name("a")), &digest)
+        .await;
     deleted.unwrap();
     assert_eq!(store.tag("a", "second"), None);
     for _ in 0..2 {

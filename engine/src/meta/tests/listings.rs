@@ -1,6 +1,6 @@
 //! Listings by page: repositories, tags, referrers.
 
-use super::{Store, name};
+use super::{Store, name, unguarded};
 use crate::descriptor::Links;
 use crate::digest::{Algorithm, Digest};
 use crate::page::Page;
@@ -26,7 +26,7 @@ async fn pages_joined_are_the_sorted_set() {
         .unwrap();
     store
         .meta
-        .delete_tag(&name("b"), &"ab".parse().unwrap())
+        .delete_tag(unguarded(&name("b")), &"ab".parse().unwrap())
         .await
         .unwrap();
     let mut expected: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
@@ -114,7 +114,7 @@ async fn referrers_are_listed_by_type_and_page_and_may_come_before_their_subject
     assert_eq!(list(Some("text/odd"), None, 100).0.len(), 0);
     store
         .meta
-        .delete_manifest(&name("a"), &digests[0])
+        .delete_manifest(unguarded(&name("a")), &digests[0])
         .await
         .unwrap();
     assert_eq!(list(None, None, 100).0, digests[1..]);

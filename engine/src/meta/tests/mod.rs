@@ -9,6 +9,7 @@ mod listings;
 mod policies;
 mod strays;
 
+use super::content::Guarded;
 use super::{Collected, CommitBlob, Mark, Metadata, NewContent, WriterParts};
 use crate::blob::LocalStore;
 use crate::clock::{Clock, EngineTime, Hands};
@@ -18,10 +19,11 @@ use crate::disk::SystemDisk;
 use crate::layout::Layout;
 use crate::name::{Reference, RepositoryName};
 use crate::options::Options;
+use crate::policy::ImmutableTags;
 use crate::repository::{BlobError, ManifestError, Missing, PutManifest, TagCondition};
 use crate::tests::put_of;
 use bytes::Bytes;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -80,7 +82,7 @@ impl Store {
         let digest = Digest::of(Algorithm::Sha256, content.as_bytes());
         let put = put_of(content, links, tags);
         self.meta
-            .put_manifest(&name(repository), digest, put)
+            .put_manifest(unguarded(&name(repository)), digest, put)
             .await
             .unwrap();
         digest
@@ -102,6 +104,12 @@ impl Store {
     fn finish(&self) {
         assert_eq!(self.meta.audit().unwrap(), Vec::<String>::new());
     }
+}
+
+/// A repository without immutable tags.
+fn unguarded(name: &RepositoryName) -> Guarded<'_> {
+    static NONE: LazyLock<ImmutableTags> = LazyLock::new(ImmutableTags::default);
+    (name, &NONE)
 }
 
 fn open(folder: &TempDir, hands: &Arc<Hands>) -> Metadata {
@@ -185,7 +193,7 @@ async fn a_blob_goes_after_its_grace_unless_something_links_it() {
     // The grace of a blob begins when its last link goes.
     store
         .meta
-        .delete_manifest(&name("a"), &manifest)
+        .delete_manifest(unguarded(&name("a")), &manifest)
         .await
         .unwrap();
     store.pass(GRACE - Duration::from_millis(1));
@@ -235,7 +243,7 @@ async fn a_manifest_is_refused_with_every_blob_it_lacks() {
     let digest = Digest::of(Algorithm::Sha256, b"m");
     match store
         .meta
-        .put_manifest(&name("a"), digest, put.clone())
+        .put_manifest(unguarded(&name("a")), digest, put.clone())
         .await
     {
         Err(ManifestError::MissingBlobs(missing)) => assert_eq!(missing, [elsewhere, never]),
@@ -249,7 +257,7 @@ async fn a_manifest_is_refused_with_every_blob_it_lacks() {
     };
     store
         .meta
-        .put_manifest(&name("a"), digest, accepting)
+        .put_manifest(unguarded(&name("a")), digest, accepting)
         .await
         .unwrap();
     // The link waited for its target: a blob pushed later is kept at once.
@@ -272,7 +280,7 @@ async fn deleting_a_manifest_hides_its_tags_at_once_and_for_ever() {
     );
     store
         .meta
-        .delete_manifest(&name("a"), &second)
+        .delete_manifest(unguarded(&name("a")), &second)
         .await
         .unwrap();
     assert_eq!((store.tag("a", "y"), store.tag("a", "z")), (None, None));
@@ -307,7 +315,7 @@ async fn tag_conditions_are_checked_with_the_change() {
     ] {
         let refused = store
             .meta
-            .put_manifest(&name("a"), digest, put(condition))
+            .put_manifest(unguarded(&name("a")), digest, put(condition))
             .await;
         let Err(ManifestError::Condition { names, .. }) = refused else {
             panic!("{refused:?}")
@@ -317,7 +325,7 @@ async fn tag_conditions_are_checked_with_the_change() {
     let condition = TagCondition::Names(vec![first]);
     store
         .meta
-        .put_manifest(&name("a"), digest, put(condition))
+        .put_manifest(unguarded(&name("a")), digest, put(condition))
         .await
         .unwrap();
     assert_eq!(store.tag("a", "t"), Some(digest));
@@ -422,7 +430,7 @@ async fn the_media_type_belongs_to_the_repository() {
     };
     store
         .meta
-        .put_manifest(&name("b"), digest, put.clone())
+        .put_manifest(unguarded(&name("b")), digest, put.clone())
         .await
         .unwrap();
     let reference = Reference::Digest(digest);
@@ -438,7 +446,7 @@ async fn the_media_type_belongs_to_the_repository() {
     // The same bytes under another type link something else; the tag stays.
     store
         .meta
-        .put_manifest(&name("a"), digest, put)
+        .put_manifest(unguarded(&name("a")), digest, put)
         .await
         .unwrap();
     assert_eq!(media_type("a"), other);

@@ -11,7 +11,7 @@ use super::records::Records;
 use super::{UploadError, UploadId, UploadKey, UploadSession, Uploads};
 use crate::blob::LocalStore;
 use crate::blob::store::Pending;
-use crate::clock::EngineTime;
+use crate::clock::{Calendar, EngineTime};
 use crate::digest::{Algorithm, Digest};
 use crate::disk::{Disk, MemoryDisk};
 use crate::fault::StorageError;
@@ -193,6 +193,13 @@ impl Records for FakeRecords {
 
     fn now(&self) -> EngineTime {
         EngineTime(self.now.load(Ordering::SeqCst))
+    }
+
+    fn calendar(&self) -> Calendar {
+        Calendar {
+            now: self.now(),
+            wall: self.now().0,
+        }
     }
 
     fn new_file_number(&self) -> Pending<'_, u64> {
