@@ -110,7 +110,11 @@ impl Client {
                 let stream = stream.ok_or_else(|| anyhow!("the server has stopped"))?;
                 exchange(stream, request).await?
             }
-            Self::Here { management, .. } => management.handle(request).await,
+            Self::Here { management, .. } => {
+                let (head, body) = management.handle(request).await.into_parts();
+                let body = body.collect().await.context("the answer is not whole")?;
+                Response::from_parts(head, body.to_bytes())
+            }
         };
         answer(response)
     }

@@ -2,6 +2,7 @@
 
 use crate::access::Access;
 use crate::config::Config;
+use crate::manage::Management;
 use crate::metrics::Metrics;
 use floundr_engine::Engine;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Context {
     shared: Arc<Shared>,
+    management: Option<Management>,
 }
 
 #[derive(Debug)]
@@ -41,7 +43,15 @@ impl Context {
         };
         Self {
             shared: Arc::new(shared),
+            management: None,
         }
+    }
+
+    /// The same with the management API, which is then served as well, under `/api/v1`.
+    #[must_use]
+    pub fn with_management(self, management: Management) -> Self {
+        let management = Some(management);
+        Self { management, ..self }
     }
 
     /// The store.
@@ -52,6 +62,11 @@ impl Context {
     /// What was configured.
     pub fn config(&self) -> &Arc<Config> {
         &self.shared.config
+    }
+
+    /// The management API, if it is served.
+    pub(crate) fn management(&self) -> Option<&Management> {
+        self.management.as_ref()
     }
 
     /// What was counted.

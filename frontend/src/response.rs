@@ -124,6 +124,16 @@ pub(crate) fn typed(media_type: &'static str, body: impl Into<Bytes>) -> Respons
     response
 }
 
+/// What `HEAD` hears of what `GET` would.
+pub(crate) fn without_body(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.remaining() {
+        let length = HeaderValue::from(length);
+        parts.headers.insert(header::CONTENT_LENGTH, length);
+    }
+    Response::from_parts(parts, Body::empty())
+}
+
 /// 201: the blob is in the repository.
 pub(crate) fn blob_created(repository: &RepositoryName, digest: &Digest) -> Response<Body> {
     created(&format!("/v2/{repository}/blobs/{digest}"), digest)

@@ -3,7 +3,8 @@
 //! Invariants:
 //! 1. Every request gets an answer with an `X-Request-Id`, whatever its handler does: a panic
 //!    becomes a 500.
-//! 2. Errors go out in the form of the specification; what caused them goes only to the log.
+//! 2. Errors go out in the form of the specification, under `/api/v1` as problems; what caused them
+//!    goes only to the log.
 //! 3. A client that is still sending when the answer is decided gets to read that answer: the rest
 //!    is read and thrown away, or the connection is closed without a reset.
 //!
@@ -16,12 +17,13 @@ use crate::context::Context;
 use crate::error::{ApiError, ErrorCode};
 use crate::handlers;
 use crate::log::{Answer, Entry, RequestLine};
+use crate::manage::{ManageRoute, Problem};
 use crate::metrics::Metrics;
-use crate::response::API_VERSION;
+use crate::response::{self, API_VERSION, without_body};
 use crate::route::Route;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderName, HeaderValue};
+use http::header::{CONNECTION, EXPECT, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, Version};
 use std::convert::Infallible;
@@ -62,6 +64,15 @@ pub struct Peer {
     pub address: SocketAddr,
     /// Whether the connection is TLS.
     pub is_tls: bool,
+}
+
+/// How a refusal is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As the specification has it.
+    Specified,
+    /// As a problem of the management API.
+    Problem,
 }
 
 // === impl Registry ===
@@ -112,6 +123,7 @@ impl<H: Handler> Registry<H> {
         let mut entry = Entry::new(&self.metrics, &request, id, leftover.counter());
         let expects = request.headers.contains_key(EXPECT);
         let (is_head, version) = (request.method == Method::HEAD, request.version);
+        let form = Form::of(request.uri.path());
 
         let outcome = match verdict {
             Ok(()) => self.answer(&mut entry, request, body).await,
@@ -121,7 +133,7 @@ impl<H: Handler> Registry<H> {
             }
         };
 
-        let mut response = outcome.unwrap_or_else(|error| refusal(&error, is_head, &entry));
+        let mut response = outcome.unwrap_or_else(|error| refusal(&error, form, is_head, &entry));
         let limits = (
             self.config.limits.discard_bytes,
             self.config.timeouts.discard,
@@ -148,7 +160,7 @@ impl<H: Handler> Registry<H> {
     ) -> Response<Answer> {
         let is_head = line.method == Some(Method::HEAD);
         let entry = Entry::unread(&self.metrics, line, new_request_id(), peer);
-        let mut response = refusal(error, is_head, &entry);
+        let mut response = refusal(error, Form::Specified, is_head, &entry);
         let headers = response.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         headers.insert(X_REQUEST_ID.clone(), entry.id().clone());
@@ -235,28 +247,43 @@ fn new_request_id() -> HeaderValue {
 }
 
 /// The answer that tells `error`; what caused a fault of this machine goes to the log.
-fn refusal(error: &ApiError, is_head: bool, entry: &Entry) -> Response<Body> {
+fn refusal(error: &ApiError, form: Form, is_head: bool, entry: &Entry) -> Response<Body> {
     let status = error.status();
     if status.is_server_error() {
         let id = entry.id().to_str().unwrap_or_default();
         let cause = error.source().map(ToString::to_string).unwrap_or_default();
         tracing::error!(request_id = id, %error, cause, "a request failed");
     }
-    let json = Bytes::from(error.to_json());
-    let length = HeaderValue::from(json.len());
-    let body = if is_head {
-        Body::empty()
-    } else {
-        Body::full(json)
+    let response = match form {
+        Form::Specified => specified(error),
+        Form::Problem => Problem::from(error).into_response(),
     };
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
+    if is_head {
+        without_body(response)
+    } else {
+        response
+    }
+}
+
+fn specified(error: &ApiError) -> Response<Body> {
+    let mut response = response::json(error.to_json());
+    *response.status_mut() = error.status();
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(http::header::CONTENT_LENGTH, length);
     headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     error.extend_headers(headers);
     response
+}
+
+// === impl Form ===
+
+impl Form {
+    fn of(path: &str) -> Self {
+        if ManageRoute::owns(path) {
+            Self::Problem
+        } else {
+            Self::Specified
+        }
+    }
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send), entry: &Entry) -> ApiError {

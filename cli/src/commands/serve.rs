@@ -63,11 +63,13 @@ async fn serve(resolved: &Resolved, config: frontend::Config) -> Result<()> {
     let root = &resolved.config.store.root;
     let first_start = is_empty(root);
     let engine = store::open(&resolved.config.store, IN_USE).await?;
-    let registry = frontend::Registry::new(frontend::Context::new(engine.clone(), config));
+    let management = Management::new(engine.clone(), &client::canonical(root)?);
+    let context = frontend::Context::new(engine.clone(), config);
+    let registry = frontend::Registry::new(context.with_management(management.clone()));
     let mut server = frontend::Server::bind(registry)
         .await
         .map_err(|error| bind_error(error, &resolved.config.serve))?;
-    match manager(&engine, &resolved.config).await {
+    match manager(management, &resolved.config).await {
         Ok(manager) => server = server.with_manager(manager),
         Err(error) => {
             tracing::warn!("commands such as floundr gc cannot reach this server: {error:#}");
@@ -83,10 +85,9 @@ async fn serve(resolved: &Resolved, config: frontend::Config) -> Result<()> {
 }
 
 /// The management API on its socket in the home directory.
-async fn manager(engine: &Engine, config: &Config) -> Result<Manager> {
+async fn manager(management: Management, config: &Config) -> Result<Manager> {
     let (home, socket) = (&config.home, client::socket(config));
     std::fs::create_dir_all(home).with_context(|| format!("cannot create {}", home.display()))?;
-    let management = Management::new(engine.clone(), &client::canonical(&config.store.root)?);
     Ok(Manager::bind(management, &socket).await?)
 }
 

@@ -102,6 +102,11 @@ impl Caller {
         self.directory.permissions(&self.principal, name, self.now)
     }
 
+    /// Whether it came with a token, which narrows what it may.
+    pub(crate) const fn is_narrowed(&self) -> bool {
+        self.narrowed.is_some()
+    }
+
     /// Whether it may have the list of repositories, in which it sees those it may pull from.
     pub(crate) fn may_list(&self) -> bool {
         self.narrowed.as_ref().is_none_or(|claims| claims.catalog)

@@ -44,23 +44,6 @@ impl Access {
         gate.authorize(&caller, parts, scope)?;
         Ok(caller)
     }
-
-    /// The caller of a request whose handler decides itself what is needed: the management API.
-    ///
-    /// # Errors
-    /// Why the credentials are not taken.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub(crate) async fn caller(&self, parts: &Parts) -> Result<Caller, ApiError> {
-        match &self.0 {
-            None => Ok(Caller::operator()),
-            Some(gate) => {
-                let identified = gate.identify(parts, false).await;
-                identified.map_err(|refused| gate.refusal(refused, parts, Scope::Open))
-            }
-        }
-    }
 }
 
 // === impl Gate ===
@@ -76,6 +59,11 @@ impl Gate {
             Scope::Catalog if caller.may_list() && !came_with_nothing => Ok(()),
             Scope::Catalog if came_with_nothing => Err(self.challenge(parts, scope, None)),
             Scope::Catalog => Err(self.challenge(parts, scope, Some(Refusal::InsufficientScope))),
+            Scope::Management if caller.is_narrowed() => {
+                let text = "tokens are for /v2/: send a user's name and password, or a key";
+                Err(self.refusal(Refused::Token(text.to_owned()), parts, scope))
+            }
+            Scope::Management => Ok(()),
             Scope::Metrics if caller.is_logged_in() => Ok(()),
             Scope::Metrics => Err(self.challenge(parts, scope, None)),
             Scope::Repository(name, action) => self.repository(caller, parts, (name, action)),
@@ -174,7 +162,7 @@ const fn needed(action: Action) -> Permission {
 /// What a token must be for. A push also reads: clients ask for both together.
 fn wanted(scope: Scope<'_>) -> Vec<scope::Scope> {
     match scope {
-        Scope::Open | Scope::Registry | Scope::Metrics => Vec::new(),
+        Scope::Open | Scope::Registry | Scope::Metrics | Scope::Management => Vec::new(),
         Scope::Catalog => vec![scope::Scope::Catalog],
         Scope::Repository(name, action) => {
             let permissions = match action {

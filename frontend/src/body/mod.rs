@@ -1,7 +1,8 @@
 //! [`Body`]: what an answer carries, as hyper sends it.
 //!
 //! Invariants:
-//! 1. The length is always known beforehand, so every answer has a `Content-Length`.
+//! 1. The length is known beforehand, so every answer has a `Content-Length`; but of a stream of
+//!    events, which has no end of its own.
 //! 2. A body either gives exactly its announced bytes or ends with an error, which makes hyper
 //!    abort the connection (HTTP/1.1) or the stream (HTTP/2): never a short success.
 //! 3. The bytes of a blob are passed on and never looked at, see [`file`].
@@ -14,6 +15,7 @@ mod incoming;
 use bytes::Bytes;
 use floundr_engine::blob::BlobReader;
 use floundr_engine::fault::StorageError;
+use futures_util::Stream;
 use http_body::{Frame, SizeHint};
 use std::fmt;
 use std::ops::Range;
@@ -25,7 +27,8 @@ pub use incoming::{BoxError, RequestBody, RequestBodyError};
 
 /// The body of an answer.
 pub struct Body {
-    remaining: u64,
+    /// `None`: nobody knows.
+    remaining: Option<u64>,
     content: Content,
 }
 
@@ -63,6 +66,7 @@ pub enum BodyError {
 enum Content {
     Memory(Bytes),
     Frames(Box<dyn file::Frames>),
+    Stream(Pin<Box<dyn Stream<Item = Bytes> + Send + Sync>>),
 }
 
 // === impl Body ===
@@ -77,7 +81,7 @@ impl Body {
     pub fn full(content: impl Into<Bytes>) -> Self {
         let content = content.into();
         Self {
-            remaining: content.len() as u64,
+            remaining: Some(content.len() as u64),
             content: Content::Memory(content),
         }
     }
@@ -86,13 +90,21 @@ impl Body {
     /// [`Transport::PlainHttp1`] none beside the page cache.
     pub fn blob(blob: BlobReader, range: Range<u64>, transport: Transport) -> Self {
         Self {
-            remaining: range.end.saturating_sub(range.start),
+            remaining: Some(range.end.saturating_sub(range.start)),
             content: Content::Frames(file::frames(blob, range, transport)),
         }
     }
 
-    /// Bytes still to be sent.
-    pub fn remaining(&self) -> u64 {
+    /// What `stream` gives until it ends. Its pieces are never empty.
+    pub fn stream(stream: impl Stream<Item = Bytes> + Send + Sync + 'static) -> Self {
+        Self {
+            remaining: None,
+            content: Content::Stream(Box::pin(stream)),
+        }
+    }
+
+    /// Bytes still to be sent, if that is known.
+    pub fn remaining(&self) -> Option<u64> {
         self.remaining
     }
 }
@@ -106,25 +118,33 @@ impl http_body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        if this.remaining == 0 {
+        if this.remaining == Some(0) {
             return Poll::Ready(None);
         }
         let frame = match &mut this.content {
             Content::Memory(content) => Ok(std::mem::take(content)),
             Content::Frames(frames) => ready!(frames.poll_next(cx)),
+            Content::Stream(stream) => {
+                let Some(piece) = ready!(stream.as_mut().poll_next(cx)) else {
+                    this.remaining = Some(0);
+                    return Poll::Ready(None);
+                };
+                Ok(piece)
+            }
         };
-        if let Ok(frame) = &frame {
-            this.remaining -= frame.len() as u64;
+        if let (Ok(frame), Some(remaining)) = (&frame, &mut this.remaining) {
+            *remaining -= frame.len() as u64;
         }
         Poll::Ready(Some(frame.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.remaining == 0
+        self.remaining == Some(0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.remaining)
+        self.remaining
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
@@ -133,5 +153,26 @@ impl fmt::Debug for Body {
         f.debug_struct("Body")
             .field("remaining", &self.remaining)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body::Body as _;
+    use http_body_util::BodyExt as _;
+
+    #[tokio::test]
+    async fn a_stream_has_no_length_and_ends_when_it_ends() {
+        let pieces = ["a", "bc"].map(Bytes::from);
+        let mut body = Body::stream(futures_util::stream::iter(pieces));
+        assert_eq!((body.remaining(), body.size_hint().exact()), (None, None));
+        for piece in ["a", "bc"] {
+            assert!(!body.is_end_stream());
+            let frame = body.frame().await.unwrap().unwrap();
+            assert_eq!(frame.into_data().unwrap(), piece);
+        }
+        assert!(body.frame().await.is_none());
+        assert!(body.is_end_stream());
     }
 }

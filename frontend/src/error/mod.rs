@@ -275,6 +275,11 @@ impl ApiError {
         &self.message
     }
 
+    /// The headers of the answer.
+    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.headers
+    }
+
     /// Puts the headers of this refusal into `headers`.
     pub fn extend_headers(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.headers {

@@ -1,7 +1,7 @@
 //! From a [`Route`] to its handler. Handlers are thin: parse, one engine call, one response.
 //!
 //! 1. Handlers do not call one another.
-//! 2. Every answer says `Docker-Distribution-Api-Version` (refusals in `service`); a pull with
+//! 2. Every answer of the registry says `Docker-Distribution-Api-Version` (refusals in `service`); a pull with
 //!    `?ns=` hears it back as `OCI-Namespace`.
 //! 3. The futures of requests that read a body or many rows are large, and are boxed: a small read
 //!    would otherwise carry their size through every layer, and it is moved in each.
@@ -21,6 +21,7 @@ use crate::access::Caller;
 use crate::body::Body;
 use crate::context::Context;
 use crate::error::ApiError;
+use crate::manage;
 use crate::request::Incoming;
 use crate::response::{API_VERSION, OCI_NAMESPACE};
 use crate::route::{Action, Route, Scope};
@@ -44,9 +45,12 @@ pub(crate) async fn dispatch<B: Incoming>(
     const VERSION: HeaderValue = HeaderValue::from_static("registry/2.0");
     let (parts, body) = request.into_parts();
     let namespace = namespace(&route, &parts);
+    let is_registry = !matches!(route, Route::Manage(_));
     let mut response = answer(context, caller, route, &parts, body).await?;
     let headers = response.headers_mut();
-    headers.insert(API_VERSION, VERSION);
+    if is_registry {
+        headers.insert(API_VERSION, VERSION);
+    }
     if let Some(namespace) = namespace {
         headers.insert(OCI_NAMESPACE, namespace);
     }
@@ -68,6 +72,9 @@ async fn answer<B: Incoming>(
         Route::Health => Ok(base::health()),
         Route::Ready => base::ready(context).await,
         Route::Metrics => Ok(base::metrics(context)),
+        Route::Manage(route) => {
+            Ok(Box::pin(manage::answer_http(context, caller, route, (parts, body))).await)
+        }
         Route::Catalog(page) => Box::pin(catalog::list(context, caller, &page)).await,
         Route::BlobGet(name, digest) => blobs::get(&repository(&name), &digest, parts).await,
         Route::BlobHead(name, digest) => blobs::head(&repository(&name), &digest, parts).await,

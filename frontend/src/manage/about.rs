@@ -1,6 +1,7 @@
 //! `GET /api/v1`: which program this is, and which store it has open.
 
-use super::{Answer, json};
+use super::call::Call;
+use super::{Answer, Management, json};
 use http::StatusCode;
 use serde::Serialize;
 use std::path::Path;
@@ -12,7 +13,9 @@ struct About<'a> {
     store: &'a Path,
 }
 
-pub(super) fn show(store: &Path) -> Answer {
+pub(super) fn show(management: &Management, call: Call) -> Answer {
+    call.plain()?;
+    let store = management.store();
     let version = env!("CARGO_PKG_VERSION");
     json(StatusCode::OK, &About { version, store })
 }

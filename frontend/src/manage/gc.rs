@@ -3,8 +3,9 @@
 //!
 //! Times are milliseconds of engine time, which stands still while no process has the store open.
 
+use super::call::Nothing;
 use super::query::Query;
-use super::{Answer, Nothing, Problem, ProblemCode, json};
+use super::{Answer, Problem, ProblemCode, json};
 use floundr_engine::Engine;
 use floundr_engine::clock::EngineTime;
 use floundr_engine::gc::{

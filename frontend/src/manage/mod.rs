@@ -1,95 +1,112 @@
 //! The management API: what an operator asks of a running server, as JSON over HTTP.
 //!
 //! ```text
-//! route     what a request asks for, one variant per endpoint; parsed purely
+//! route     what a request asks for and who may ask it, one line per endpoint; parsed purely
+//! call      what a handler reads of a request: parameters, body, conditions
+//! query     the parameters of listings            etag   versions of what can be changed
 //! problem   what is refused and why, in the form of RFC 9457
-//! query     the parameters of listings
-//! gc, why, usage, check, backup, repositories, undelete   the endpoints by subject, thin
-//! socket    the unix socket they are served on
+//! about; gc, why, usage, check, backup, undelete; repositories   the endpoints by subject, thin
+//! socket    the unix socket they are served on    over_http   the registry's own listeners
 //! ```
 //! Invariants:
 //! 1. [`Management::handle`] needs no socket: a command without a running server calls the same
 //!    handlers in its own process, under the store's lock.
-//! 2. Who can ask may see everything: the socket is for the user of the server alone (0600), so
-//!    answers name paths and causes.
+//! 2. Who connects to the unix socket is the operator, who may see everything: it is for the user of
+//!    the server alone (0600), so answers name paths and causes. Over HTTP a handler runs only for
+//!    who may ask it (see [`route::Need`]).
 //! 3. An answer is a JSON object, a refusal a problem; every one is small, and so is a request.
 
 mod about;
 mod backup;
+mod call;
 mod check;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "nothing that is served so far can be changed")
+)]
+mod etag;
 mod gc;
+mod over_http;
 mod problem;
 mod query;
 mod repositories;
-mod route;
+pub mod route;
 mod socket;
+mod store;
 mod undelete;
 mod usage;
 mod why;
 
+pub use call::MAX_BODY;
 pub use check::Report as CheckAnswer;
+pub(crate) use over_http::answer as answer_http;
 pub use problem::{Problem, ProblemCode};
 #[cfg(any(test, feature = "test-util"))]
 #[doc(hidden)]
 pub use query::fuzz as fuzz_parameters;
-pub use route::ManageRoute;
+pub use route::{Endpoint, ManageRoute};
 pub use socket::{Manager, SocketError, connect};
 
+use crate::access::Caller;
+use crate::accounts::Accounts;
+use crate::body::Body;
+use crate::response::{typed, without_body};
 use bytes::Bytes;
+use call::Call;
 use floundr_engine::Engine;
 use futures_util::FutureExt as _;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use http::{Request, Response, StatusCode};
-use query::Query;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use http::{Method, Request, Response, StatusCode};
+use route::{RepositoryRoute, ServerRoute};
+use serde::Serialize;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Bytes a request's body may have: the longest names a path and a few numbers.
-pub const MAX_BODY: usize = 64 * 1024;
-
 /// The management API over an open store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Management {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     engine: Engine,
-    store: Arc<PathBuf>,
+    store: PathBuf,
+    accounts: Option<Accounts>,
 }
 
 /// A handler's answer.
-type Answer = Result<Response<Bytes>, Problem>;
+type Answer = Result<Response<Body>, Problem>;
 
 // === impl Management ===
 
 impl Management {
-    /// Over `engine`, whose store lies in `store`.
-    pub fn new(engine: Engine, store: &Path) -> Self {
+    /// Over `engine`, whose store lies in `store`, and `accounts`, unless the registry is open.
+    pub fn new(engine: Engine, store: &Path, accounts: Option<Accounts>) -> Self {
+        let store = store.to_owned();
         Self {
-            engine,
-            store: Arc::new(store.to_owned()),
+            shared: Arc::new(Shared {
+                engine,
+                store,
+                accounts,
+            }),
         }
     }
 
-    /// Answers one request. Refusals are answers too, see [`Problem`].
+    /// Answers one request of the operator. Refusals are answers too, see [`Problem`]. Makes a line
+    /// of the log.
     ///
     /// # Cancel safety
     /// As of the engine's call behind it: a backup that is given up ends.
-    pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+    pub async fn handle(&self, request: Request<Bytes>) -> Response<Body> {
         let started = Instant::now();
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let answered = AssertUnwindSafe(self.answer(request)).catch_unwind().await;
-        let answer = answered.unwrap_or_else(|_panic| {
-            let detail = "a handler panicked; the server's log says more";
-            Err(Problem::new(ProblemCode::Internal, detail))
-        });
-        let response = answer.unwrap_or_else(|problem| {
-            if problem.status().is_server_error() {
-                tracing::error!(%method, path, %problem, "a management request failed");
-            }
-            problem.into_response()
-        });
+        let (parts, body) = request.into_parts();
+        let (method, path) = (&parts.method, parts.uri.path());
+        let route = ManageRoute::parse(method, path);
+        let caller = Caller::operator();
+        let asked = route.and_then(|route| Ok((route, Call::new(caller, &parts, body)?)));
+        let response = self.answer(asked, method).await;
         tracing::info!(
             target: "floundr::manage",
             %method,
@@ -100,43 +117,64 @@ impl Management {
         response
     }
 
-    async fn answer(&self, request: Request<Bytes>) -> Answer {
-        let route = ManageRoute::parse(request.method(), request.uri().path())?;
-        let query = Query::parse(request.uri().query())?;
-        if !route.takes_parameters() {
-            query.finish()?;
-        }
-        let body = request.body();
-        match route {
-            ManageRoute::About => about::show(&self.store),
-            ManageRoute::GcRun => gc::run(&self.engine, read(body)?).await,
-            ManageRoute::GcStatus => gc::status(&self.engine),
-            ManageRoute::GcPlan => gc::plan(&self.engine, query).await,
-            ManageRoute::GcPause => gc::pause(&self.engine, read(body)?).await,
-            ManageRoute::GcResume => gc::resume(&self.engine, read(body)?).await,
-            ManageRoute::Why(digest) => why::show(&self.engine, &digest, query).await,
-            ManageRoute::Usage => usage::show(&self.engine, query).await,
-            ManageRoute::BackupRun => backup::run(&self.engine, read(body)?).await,
-            ManageRoute::BackupShow => backup::show(&self.engine),
-            ManageRoute::CheckRun => check::run(&self.engine, read(body)?).await,
-            ManageRoute::CheckShow => check::show(&self.engine),
-            ManageRoute::Deleted => undelete::list(&self.engine, query).await,
-            ManageRoute::Undelete => undelete::restore(&self.engine, read(body)?).await,
-            ManageRoute::RepositoryCreate => repositories::create(&self.engine, read(body)?).await,
+    /// The answer to what is asked with `method`, or to what cannot be.
+    async fn answer(
+        &self,
+        asked: Result<(ManageRoute, Call), Problem>,
+        method: &Method,
+    ) -> Response<Body> {
+        let answered = AssertUnwindSafe(async {
+            let (route, call) = asked?;
+            self.dispatch(route, call).await
+        });
+        let answer = answered.catch_unwind().await.unwrap_or_else(|_panic| {
+            let detail = "a handler panicked; the server's log says more";
+            Err(Problem::new(ProblemCode::Internal, detail))
+        });
+        let response = answer.unwrap_or_else(|problem| {
+            if problem.status().is_server_error() {
+                tracing::error!(%problem, "a management request failed");
+            }
+            problem.into_response()
+        });
+        if method == Method::HEAD {
+            without_body(response)
+        } else {
+            response
         }
     }
-}
 
-/// What an endpoint takes that takes nothing.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
+    async fn dispatch(&self, route: ManageRoute, call: Call) -> Answer {
+        match route {
+            ManageRoute::Server(route) => match route {
+                ServerRoute::About => about::show(self, call),
+            },
+            ManageRoute::Store(route) => store::answer(self, route, call).await,
+            ManageRoute::Repository(route) => match route {
+                RepositoryRoute::Create => repositories::create(self.engine(), call.read()?).await,
+            },
+        }
+    }
 
-/// The body as what the endpoint takes; nothing at all is an empty object.
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
-    let body: &[u8] = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body)
-        .map_err(|error| Problem::new(ProblemCode::BodyInvalid, format!("body: {error}")))
+    fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    /// The accounts.
+    ///
+    /// # Errors
+    /// 404 in a registry that is open to everybody.
+    fn accounts(&self) -> Result<&Accounts, Problem> {
+        self.shared.accounts.as_ref().ok_or_else(|| {
+            let detail = "this registry has no accounts: it was started with --no-auth";
+            Problem::new(ProblemCode::NotFound, detail)
+        })
+    }
+
+    /// The store's directory.
+    fn store(&self) -> &Path {
+        &self.shared.store
+    }
 }
 
 fn json(status: StatusCode, answer: &impl Serialize) -> Answer {
@@ -147,16 +185,8 @@ fn json(status: StatusCode, answer: &impl Serialize) -> Answer {
     Ok(with_type(status, "application/json", text.into()))
 }
 
-fn with_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Bytes> {
-    let mut response = Response::new(body);
+fn with_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Body> {
+    let mut response = typed(content_type, body);
     *response.status_mut() = status;
-    let content_type = HeaderValue::from_static(content_type);
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    response
-}
-
-fn with_allow(mut response: Response<Bytes>, allow: &'static str) -> Response<Bytes> {
-    let allow = HeaderValue::from_static(allow);
-    response.headers_mut().insert(ALLOW, allow);
     response
 }

@@ -3,9 +3,11 @@
 //! Invariant: the status and the title follow from the [`ProblemCode`] alone; the detail says what
 //! is the matter with this very request, in words for a person.
 
-use super::{with_allow, with_type};
-use bytes::Bytes;
+use super::with_type;
+use crate::body::Body;
+use crate::error::{ApiError, ErrorCode};
 use floundr_engine::fault::StorageError;
+use http::header::{HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::json;
 use std::fmt;
@@ -17,11 +19,23 @@ pub enum ProblemCode {
     NoEndpoint,
     /// Not with this method.
     Method,
-    /// The body cannot be understood, or has more bytes than [`super::MAX_BODY`].
+    /// Who asks has not shown who they are, or not truly.
+    Unauthorized,
+    /// Who asks may not do this.
+    Forbidden,
+    /// There is no such thing, or none that who asks may know of.
+    NotFound,
+    /// The body cannot be understood.
     BodyInvalid,
+    /// The body has more bytes than [`super::MAX_BODY`].
+    TooLarge,
+    /// The body did not come.
+    Timeout,
+    /// A header cannot be understood.
+    HeaderInvalid,
     /// A parameter that the endpoint does not know, or whose value cannot be understood.
     ParameterInvalid,
-    /// Not a repository's name.
+    /// Not a name: of a repository, a tag or whatever stands there.
     NameInvalid,
     /// Not a digest.
     DigestInvalid,
@@ -31,6 +45,10 @@ pub enum ProblemCode {
     NotDeleted,
     /// Something else has its place.
     Taken,
+    /// What is there has changed since who asks has seen it.
+    Precondition,
+    /// Who asks has asked too often.
+    TooMany,
     /// Collection is paused.
     Paused,
     /// Somebody else works on it.
@@ -50,7 +68,7 @@ pub enum ProblemCode {
 pub struct Problem {
     code: ProblemCode,
     detail: String,
-    allow: Option<&'static str>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 // === impl ProblemCode ===
@@ -61,13 +79,21 @@ impl ProblemCode {
         match self {
             Self::NoEndpoint => "no-endpoint",
             Self::Method => "method",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not-found",
             Self::BodyInvalid => "body-invalid",
+            Self::TooLarge => "too-large",
+            Self::Timeout => "timeout",
+            Self::HeaderInvalid => "header-invalid",
             Self::ParameterInvalid => "parameter-invalid",
             Self::NameInvalid => "name-invalid",
             Self::DigestInvalid => "digest-invalid",
             Self::DigestUnknown => "digest-unknown",
             Self::NotDeleted => "not-deleted",
             Self::Taken => "taken",
+            Self::Precondition => "precondition",
+            Self::TooMany => "too-many",
             Self::Paused => "paused",
             Self::InUse => "in-use",
             Self::DirectoryUnfit => "directory-unfit",
@@ -82,13 +108,21 @@ impl ProblemCode {
         match self {
             Self::NoEndpoint => "there is no such endpoint",
             Self::Method => "not with this method",
+            Self::Unauthorized => "it is not known who asks",
+            Self::Forbidden => "who asks may not do this",
+            Self::NotFound => "there is no such thing",
             Self::BodyInvalid => "the body cannot be understood",
+            Self::TooLarge => "the body is too large",
+            Self::Timeout => "the body did not come",
+            Self::HeaderInvalid => "a header cannot be understood",
             Self::ParameterInvalid => "a parameter cannot be understood",
-            Self::NameInvalid => "not a repository's name",
+            Self::NameInvalid => "not a name",
             Self::DigestInvalid => "not a digest",
             Self::DigestUnknown => "no repository holds it",
             Self::NotDeleted => "it is not among what can be restored",
             Self::Taken => "something else has its place",
+            Self::Precondition => "it has changed since",
+            Self::TooMany => "too many requests",
             Self::Paused => "collection is paused",
             Self::InUse => "somebody else works on it",
             Self::DirectoryUnfit => "the directory cannot be used for this",
@@ -101,9 +135,18 @@ impl ProblemCode {
     /// The status of the answer.
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::NoEndpoint | Self::DigestUnknown | Self::NotDeleted => StatusCode::NOT_FOUND,
+            Self::NoEndpoint | Self::NotFound | Self::DigestUnknown | Self::NotDeleted => {
+                StatusCode::NOT_FOUND
+            }
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Precondition => StatusCode::PRECONDITION_FAILED,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyInvalid
+            | Self::HeaderInvalid
             | Self::ParameterInvalid
             | Self::NameInvalid
             | Self::DigestInvalid => StatusCode::BAD_REQUEST,
@@ -123,13 +166,14 @@ impl Problem {
         Self {
             code,
             detail: detail.into(),
-            allow: None,
+            headers: Vec::new(),
         }
     }
 
-    /// Names the methods that would do.
-    pub(super) fn with_allow(mut self, allow: &'static str) -> Self {
-        self.allow = Some(allow);
+    /// Adds a header to the answer, such as `Allow` or `Retry-After`.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
     }
 
@@ -143,7 +187,8 @@ impl Problem {
         self.code.status()
     }
 
-    pub(super) fn into_response(self) -> Response<Bytes> {
+    /// The answer that tells it.
+    pub(crate) fn into_response(self) -> Response<Body> {
         let body = json!({
             "type": format!("urn:floundr:problem:{}", self.code.name()),
             "title": self.code.title(),
@@ -151,11 +196,9 @@ impl Problem {
             "detail": self.detail,
         });
         let body = body.to_string().into();
-        let response = with_type(self.status(), "application/problem+json", body);
-        match self.allow {
-            Some(allow) => with_allow(response, allow),
-            None => response,
-        }
+        let mut response = with_type(self.status(), "application/problem+json", body);
+        response.headers_mut().extend(self.headers);
+        response
     }
 }
 
@@ -177,5 +220,44 @@ impl From<StorageError> for Problem {
             }
         };
         Self::new(code, error.to_string())
+    }
+}
+
+/// What the pipeline refuses before it is known what is asked, in the form of this API.
+impl From<&ApiError> for Problem {
+    fn from(error: &ApiError) -> Self {
+        use ErrorCode as E;
+        let code = match error.code() {
+            E::EndpointUnknown => ProblemCode::NoEndpoint,
+            E::MethodNotAllowed => ProblemCode::Method,
+            E::Unauthorized => ProblemCode::Unauthorized,
+            E::Denied => ProblemCode::Forbidden,
+            E::TooManyRequests => ProblemCode::TooMany,
+            E::PreconditionFailed => ProblemCode::Precondition,
+            E::ManifestTooLarge | E::TooLarge => ProblemCode::TooLarge,
+            E::UploadTimeout | E::ManifestTimeout | E::HeadTimeout => ProblemCode::Timeout,
+            E::NameInvalid | E::TagInvalid => ProblemCode::NameInvalid,
+            E::DigestInvalid => ProblemCode::DigestInvalid,
+            E::ParameterInvalid
+            | E::RangeNotSatisfiable
+            | E::TargetTooLong
+            | E::HeadTooLarge
+            | E::SizeInvalid => ProblemCode::HeaderInvalid,
+            E::BlobUploadInvalid | E::ManifestInvalid | E::ChunkOutOfOrder => {
+                ProblemCode::BodyInvalid
+            }
+            E::BlobUnknown
+            | E::BlobUploadUnknown
+            | E::ManifestBlobUnknown
+            | E::ManifestUnknown
+            | E::NameUnknown => ProblemCode::NotFound,
+            E::UploadConflict => ProblemCode::InUse,
+            E::Internal => ProblemCode::Internal,
+            E::Unavailable => ProblemCode::Unavailable,
+            E::InsufficientStorage => ProblemCode::Full,
+        };
+        let mut problem = Self::new(code, error.message());
+        problem.headers = error.headers().to_vec();
+        problem
     }
 }

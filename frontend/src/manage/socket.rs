@@ -7,11 +7,11 @@
 //!    directory are told apart, and the second is refused.
 //! 3. The file is gone when serving ends; every task belongs to [`Manager::serve`].
 
-use super::{MAX_BODY, Management, Problem, ProblemCode};
+use super::Management;
+use super::call::collect;
+use crate::body::Body;
 use crate::server::{Stop, wait};
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -152,19 +152,12 @@ async fn converse(management: Management, socket: UnixStream, mut stop: Stop) {
     }
 }
 
-async fn answer(management: &Management, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(management: &Management, request: Request<Incoming>) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let response = match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) => {
-            let request = Request::from_parts(parts, body.to_bytes());
-            management.handle(request).await
-        }
-        Err(error) => {
-            let detail = format!("the body cannot be read: {error}");
-            Problem::new(ProblemCode::BodyInvalid, detail).into_response()
-        }
-    };
-    response.map(Full::new)
+    match collect(body).await {
+        Ok(body) => management.handle(Request::from_parts(parts, body)).await,
+        Err(problem) => problem.into_response(),
+    }
 }
 
 /// Connects to the management socket `path`.

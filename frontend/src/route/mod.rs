@@ -12,6 +12,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+use crate::manage::{ManageRoute, Problem};
 use crate::page::PageQuery;
 use floundr_engine::digest::{Algorithm, Digest};
 use floundr_engine::name::{Reference, RepositoryName, Tag};
@@ -62,6 +63,9 @@ pub enum Route {
     Ready,
     /// `GET /metrics`: counters for Prometheus.
     Metrics,
+    /// `/api/v1` and everything below it, for the management API: an endpoint of it, or what it
+    /// says to what is none.
+    Manage(Result<ManageRoute, Problem>),
 }
 
 /// The parameters of an upload's start.
@@ -119,6 +123,8 @@ pub enum Scope<'a> {
     Catalog,
     /// The server's inner figures.
     Metrics,
+    /// What the management API decides itself, see [`crate::manage::route::Need`].
+    Management,
     /// One repository.
     Repository(&'a RepositoryName, Action),
 }
@@ -150,6 +156,8 @@ impl Route {
             Self::Health => "health",
             Self::Ready => "ready",
             Self::Metrics => "metrics",
+            Self::Manage(Ok(route)) => route.label(),
+            Self::Manage(Err(_)) => "api_unknown",
         }
     }
 
@@ -175,6 +183,7 @@ impl Route {
             }
             Self::TokenGet | Self::TokenPost | Self::Health | Self::Ready => Scope::Open,
             Self::Metrics => Scope::Metrics,
+            Self::Manage(_) => Scope::Management,
         }
     }
 
@@ -194,7 +203,9 @@ impl Route {
     pub const fn repository(&self) -> Option<&RepositoryName> {
         match self.scope() {
             Scope::Repository(name, _) => Some(name),
-            Scope::Open | Scope::Registry | Scope::Catalog | Scope::Metrics => None,
+            Scope::Open | Scope::Registry | Scope::Catalog | Scope::Metrics | Scope::Management => {
+                None
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Mount, ReferrersOf, Route, UploadStart};
 use crate::error::{ApiError, ErrorCode};
+use crate::manage::ManageRoute;
 use crate::page::{PageQuery, single_value};
 use floundr_engine::digest::Digest;
 use floundr_engine::name::{Reference, RepositoryName, Tag};
@@ -47,6 +48,9 @@ impl Route {
     /// `NAME_INVALID`, `TAG_INVALID`, `DIGEST_INVALID` or `BLOB_UPLOAD_UNKNOWN` for what the path
     /// names; 405 with `Allow`; 404 for what is no endpoint; 400 for parameters.
     pub fn parse(method: &Method, path: &str, query: Option<&str>) -> Result<Self, ApiError> {
+        if ManageRoute::owns(path) {
+            return Ok(Self::Manage(ManageRoute::parse(method, path)));
+        }
         let segments = decode(path)?;
         let target = Target::of(&segments).ok_or_else(|| {
             let shown: String = path.chars().take(100).collect();

@@ -28,6 +28,7 @@ mod clients_referrers;
 mod clients_upload;
 mod damage; // a flipped bit: found, not served, healed by a push
 mod listings; // tags, catalog: pages and links
+mod manage; // the management API beside them
 mod manifests; // push, pull, tags, conditions, delete
 mod over_a_socket; // answers without bodies, as bytes of HTTP/1.1
 mod pains; // where users of other registries hurt

@@ -5,15 +5,19 @@
 //! sends none, as chunked transfer encoding.
 
 use bytes::Bytes;
+use floundr_engine::clock::SystemClock;
 use floundr_engine::digest::{Algorithm, Digest};
 use floundr_engine::disk::MemoryDisk;
 use floundr_engine::{Engine, Options};
-use floundr_frontend::{BoxError, Config, Context, Registry};
+use floundr_frontend::accounts::{Accounts, MemoryAccountStore, TokenSecrets};
+use floundr_frontend::manage::Management;
+use floundr_frontend::{Access, AccessOptions, BoxError, Config, Context, Registry};
 use futures_util::stream;
 use http::{HeaderMap, Request};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -25,6 +29,10 @@ pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 pub(crate) struct TestRegistry {
     pub(crate) registry: Registry,
+    /// What the operator asks on the unix socket.
+    pub(crate) management: Management,
+    /// Who may what; everybody everything without.
+    pub(crate) accounts: Option<Accounts>,
     pub(crate) engine: Engine,
     pub(crate) disk: MemoryDisk,
     config: Config,
@@ -52,21 +60,42 @@ impl TestRegistry {
         change(&mut config);
         let disk = MemoryDisk::new();
         let options = options(&disk);
-        Self::open(disk, config, options).await
+        Self::open(disk, config, options, None).await
+    }
+
+    /// Access by accounts, of which there is one: `admin`, who administers everything.
+    pub(crate) async fn start_with_accounts() -> Self {
+        let disk = MemoryDisk::new();
+        let options = options(&disk);
+        let accounts = accounts().await;
+        Self::open(disk, Config::default(), options, Some(accounts)).await
     }
 
     /// With other options of the store, over a disk that ends in `disk`.
     pub(crate) async fn start_on(disk: &MemoryDisk, change: impl FnOnce(&mut Options)) -> Self {
         let mut options = options(disk);
         change(&mut options);
-        Self::open(disk.clone(), Config::default(), options).await
+        Self::open(disk.clone(), Config::default(), options, None).await
     }
 
-    async fn open(disk: MemoryDisk, config: Config, options: Options) -> Self {
+    async fn open(
+        disk: MemoryDisk,
+        config: Config,
+        options: Options,
+        accounts: Option<Accounts>,
+    ) -> Self {
         let engine = Engine::open(options.clone()).await.unwrap();
-        let registry = Registry::new(Context::new(engine.clone(), config.clone()));
+        let management = Management::new(engine.clone(), Path::new("/store"), accounts.clone());
+        let access = match &accounts {
+            Some(accounts) => Access::by(accounts.clone(), AccessOptions::default()).unwrap(),
+            None => Access::open(),
+        };
+        let context = Context::with_access(engine.clone(), config.clone(), access);
+        let registry = Registry::new(context.with_management(management.clone()));
         Self {
             registry,
+            management,
+            accounts,
             engine,
             disk,
             config,
@@ -77,17 +106,17 @@ impl TestRegistry {
     /// The process ends and another one starts on the same disk.
     pub(crate) async fn restart(self) -> Self {
         self.engine.close().await.unwrap();
-        drop(self.registry);
+        drop((self.registry, self.management));
         drop(self.engine);
-        Self::open(self.disk, self.config, self.options).await
+        Self::open(self.disk, self.config, self.options, self.accounts).await
     }
 
     /// The machine loses its power, without a word to the process, and starts again.
     pub(crate) async fn cut_power(self) -> Self {
-        drop(self.registry);
+        drop((self.registry, self.management));
         drop(self.engine);
         self.disk.cut_power();
-        Self::open(self.disk, self.config, self.options).await
+        Self::open(self.disk, self.config, self.options, self.accounts).await
     }
 
     /// Sends `METHOD target` with these headers and this body.
@@ -196,6 +225,23 @@ impl TestRegistry {
     pub(crate) async fn audit(&self) {
         assert_eq!(self.engine.audit().await.unwrap(), Vec::<String>::new());
     }
+}
+
+/// What `admin` logs in with.
+pub(crate) const ADMIN_PASSWORD: &str = "the admin's password";
+
+async fn accounts() -> Accounts {
+    let store = MemoryAccountStore::default();
+    let clock = Arc::new(SystemClock::default());
+    let accounts = Accounts::open(store, clock, TokenSecrets::Kept)
+        .await
+        .unwrap();
+    let admin = "admin".parse().unwrap();
+    let made = accounts
+        .create_first_administrator(&admin, ADMIN_PASSWORD)
+        .await;
+    made.unwrap().unwrap();
+    accounts
 }
 
 fn options(disk: &MemoryDisk) -> Options {
