@@ -186,13 +186,17 @@ fn as_scheme(text: &str) -> Option<&'static str> {
 
 /// A host, with a port or without.
 fn as_host(text: &str) -> Option<&str> {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     let authority = text.parse::<Authority>().ok()?;
-    let is_short = (1..=MAX_HOST).contains(&text.len());
-    let is_bare = authority.host().len() == text.len();
-    let has_port = is_bare || authority.port_u16().is_some();
-    let is_host = !authority.host().is_empty() && text.bytes().all(fits);
-    (is_short && has_port && is_host).then_some(text)
+    let host = authority.host();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    let is_host = !host.is_empty() && host.bytes().all(fits) && text.len() <= MAX_HOST;
+    let rest = text.strip_prefix(host)?;
+    let is_port = |port: &str| {
+        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+        digits && port.parse::<u16>().is_ok()
+    };
+    let has_port = rest.strip_prefix(':').is_some_and(is_port);
+    (is_host && (rest.is_empty() || has_port)).then_some(text)
 }
 
 /// The path before every path of this server, without the slash at its end: empty for none.

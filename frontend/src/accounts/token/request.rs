@@ -1,5 +1,6 @@
 //! The token endpoint's requests and answer: GET of the distribution specification, "Token
-//! Authentication Specification", and POST of its "OAuth2 Token Authentication".
+//! Authentication Specification", and POST of its
+//! "Oauth2 Token Authentication".
 //!
 //! Parameters that are not known are ignored, in both. A GET is never refused for its parameters: what
 //! cannot be read there counts as not asked for. A form that says something twice, or lacks what its

@@ -86,6 +86,25 @@ impl fmt::Display for Scope {
 // === impl Asked ===
 
 impl Asked {
+    /// Whether nothing is asked for, as when a client only logs in.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.repositories.is_empty() && !self.catalog
+    }
+
+    /// What of it is allowed: `on` says what may be done with a repository, `catalog` whether all may
+    /// be listed. Repositories of which nothing is left are left out.
+    #[must_use]
+    pub(crate) fn cut(self, on: impl Fn(&RepositoryName) -> Permissions, catalog: bool) -> Self {
+        let cut = |(name, asked): (RepositoryName, Permissions)| {
+            let allowed = asked.and(on(&name));
+            (!allowed.is_empty()).then_some((name, allowed))
+        };
+        Self {
+            repositories: self.repositories.into_iter().filter_map(cut).collect(),
+            catalog: self.catalog && catalog,
+        }
+    }
+
     fn add(&mut self, scope: Scope, bytes: &mut usize) {
         let Scope::Repository(name, permissions) = scope else {
             self.catalog = true;
@@ -185,8 +204,8 @@ mod tests {
         let expected = "repository:a/b:pull,push repository:c:delete repository:d:pull \
             registry:catalog:*";
         assert_eq!(all, expected);
-        assert_eq!(parse([""].into_iter()), Asked::default());
-        assert_eq!(parse(std::iter::empty()), Asked::default());
+        assert!(parse([""].into_iter()).is_empty());
+        assert!(parse(std::iter::empty()).is_empty());
     }
 
     #[test]
@@ -248,6 +267,20 @@ mod tests {
             assert_eq!(both, "repository:ok:pull", "{text:?}");
         }
         assert_eq!(told(&["repository:a:fly,pull,"]), "repository:a:pull");
+    }
+
+    #[test]
+    fn what_is_granted_is_what_is_both_asked_and_allowed() {
+        let text = "repository:a:pull,push repository:b:pull repository:c:* registry:catalog:*";
+        let asked = parse([text].into_iter());
+        let allowed = |name: &RepositoryName| match name.as_str() {
+            "a" => Permission::Pull.into(),
+            "b" => Permission::Push.into(),
+            _ => Permissions::ALL,
+        };
+        let granted = asked.clone().cut(allowed, false).to_string();
+        assert_eq!(granted, "repository:a:pull repository:c:pull,push,delete");
+        assert_eq!(asked.clone().cut(|_| Permissions::ALL, true), asked);
     }
 
     #[test]
