@@ -10,6 +10,7 @@
 pub(crate) mod challenge;
 pub(crate) mod claims;
 pub(crate) mod credentials;
+mod forwarded;
 pub(crate) mod keys;
 pub(crate) mod origin;
 pub(crate) mod proxies;

@@ -5,7 +5,8 @@
 //! 2. A host, scheme or prefix that is none is ignored as if it had not been sent, so the result is
 //!    always an address, of characters that need no escaping in a header.
 
-use http::header::{FORWARDED, HOST, HeaderMap, HeaderName};
+use super::forwarded::Saying;
+use http::header::{HOST, HeaderMap};
 use http::uri::Authority;
 use std::str::FromStr;
 
@@ -15,10 +16,6 @@ const TOKEN_PATH: &str = "/auth/token";
 /// Bytes of a host with its port, and of a prefix, at most.
 const MAX_HOST: usize = 261;
 const MAX_PREFIX: usize = 1024;
-
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// The address that the operator says clients use: `APP_URL`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,13 +105,13 @@ impl Arrival<'_> {
     }
 
     fn base(&self) -> String {
-        let host = self.forwarded(&X_FORWARDED_HOST, "host");
+        let host = self.said(Saying::Host);
         let host = host.as_deref().and_then(as_host);
         let host = host.or_else(|| as_host(self.authority?.as_str()));
         let host = host.or_else(|| as_host(self.headers.get(HOST)?.to_str().ok()?));
-        let scheme = self.forwarded(&X_FORWARDED_PROTO, "proto");
+        let scheme = self.said(Saying::Scheme);
         let scheme = scheme.as_deref().and_then(as_scheme);
-        let prefix = self.forwarded(&X_FORWARDED_PREFIX, "");
+        let prefix = self.said(Saying::Prefix);
         let prefix = prefix.as_deref().and_then(as_prefix);
         format!(
             "{}://{}{}",
@@ -124,57 +121,11 @@ impl Arrival<'_> {
         )
     }
 
-    /// What the proxy says: the first element of the header of that name, else the parameter of
-    /// `Forwarded`.
-    fn forwarded(&self, name: &HeaderName, parameter: &str) -> Option<String> {
-        if !self.from_proxy {
-            return None;
-        }
-        let first = |name: &HeaderName| self.headers.get(name)?.to_str().ok();
-        match first(name) {
-            Some(line) => line.split(',').next().map(|first| first.trim().to_owned()),
-            None => forwarded_parameter(first(&FORWARDED)?, parameter),
-        }
+    /// What the first proxy says, if it is to be believed.
+    fn said(&self, what: Saying) -> Option<String> {
+        let is_believed = self.from_proxy;
+        is_believed.then(|| what.first(self.headers)).flatten()
     }
-}
-
-/// A parameter of the first element of `Forwarded` (RFC 7239, section 4).
-fn forwarded_parameter(line: &str, wanted: &str) -> Option<String> {
-    let element = outside_quotes(line, b',').into_iter().next()?;
-    let pairs = outside_quotes(element, b';').into_iter();
-    let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
-    let (_, value) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted))?;
-    let value = value.trim();
-    let quoted = value
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'));
-    let Some(quoted) = quoted else {
-        return Some(value.to_owned());
-    };
-    let mut characters = quoted.chars();
-    let mut plain = String::new();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => plain.extend(characters.next()),
-            _ => plain.push(character),
-        }
-    }
-    Some(plain)
-}
-
-/// The parts of a text between `separator`, where that is in no quoted string.
-fn outside_quotes(text: &str, separator: u8) -> Vec<&str> {
-    let (mut quoted, mut escaped) = (false, false);
-    let split = text.split(move |character: char| {
-        let was_escaped = std::mem::take(&mut escaped);
-        match character {
-            '\\' if quoted && !was_escaped => escaped = true,
-            '"' if !was_escaped => quoted = !quoted,
-            _ => return !quoted && character == char::from(separator),
-        }
-        false
-    });
-    split.collect()
 }
 
 fn as_scheme(text: &str) -> Option<&'static str> {

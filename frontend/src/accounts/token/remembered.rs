@@ -29,8 +29,8 @@ const SIGNATURE_LEN: usize = 43;
 #[derive(Clone)]
 pub(super) struct Verified {
     pub(super) claims: Arc<Claims>,
-    pub(super) issuer: Arc<str>,
-    pub(super) audience: Arc<str>,
+    pub(super) issuer: Box<str>,
+    pub(super) audience: Box<str>,
     pub(super) not_before: u64,
 }
 
@@ -57,18 +57,19 @@ pub(super) struct Remembered(RwLock<Generations>);
 // === impl Remembered ===
 
 impl Remembered {
-    /// What is known of a token.
-    pub(super) fn find(&self, token: &str) -> Option<Verified> {
+    /// What `judge` says of a token that is known.
+    pub(super) fn find<T>(&self, token: &str, judge: impl FnOnce(&Verified) -> T) -> Option<T> {
         let place = place(token)?;
         let known = self.0.read();
         if let Some(entry) = known.young.get(&place) {
-            return (*entry.token == *token).then(|| entry.verified.clone());
+            return (*entry.token == *token).then(|| judge(&entry.verified));
         }
         let entry = known.old.get(&place)?;
         let verified = (*entry.token == *token).then(|| entry.verified.clone())?;
         drop(known);
-        self.put(token, verified.clone());
-        Some(verified)
+        let judged = judge(&verified);
+        self.put(token, verified);
+        Some(judged)
     }
 
     /// Remembers a token, unless it is a long one.
@@ -120,6 +121,10 @@ mod tests {
         }
     }
 
+    fn has(known: &Remembered, token: &str) -> bool {
+        known.find(token, |_| ()).is_some()
+    }
+
     fn token(number: usize, len: usize) -> String {
         format!("{number:0len$}")
     }
@@ -130,14 +135,11 @@ mod tests {
         let verified = verified();
         let stored = token(1, 100);
         known.put(&stored, verified.clone());
-        let found = known.find(&stored).unwrap();
-        assert!(Arc::ptr_eq(&found.claims, &verified.claims));
+        let is_same = |found: &Verified| Arc::ptr_eq(&found.claims, &verified.claims);
+        assert_eq!(known.find(&stored, is_same), Some(true));
         let other = stored.replacen('0', "1", 1);
-        assert!(
-            known.find(&other).is_none(),
-            "the same signature, another text"
-        );
-        assert!(known.find("short").is_none() && known.find("").is_none());
+        assert!(!has(&known, &other), "the same signature, another text");
+        assert!(!has(&known, "short") && !has(&known, ""));
     }
 
     #[test]
@@ -147,12 +149,12 @@ mod tests {
         known.put(&used, verified());
         for number in 1..5 * MAX_ENTRIES {
             known.put(&token(number, 100), verified());
-            assert!(known.find(&used).is_some(), "after {number}");
+            assert!(has(&known, &used), "after {number}");
         }
         let generations = known.0.read();
         assert!(generations.young.len() <= MAX_ENTRIES && generations.old.len() <= MAX_ENTRIES);
         drop(generations);
-        assert!(known.find(&token(1, 100)).is_none());
+        assert!(!has(&known, &token(1, 100)));
     }
 
     #[test]
@@ -163,7 +165,7 @@ mod tests {
         }
         let long = token(0, MAX_TOKEN_BYTES + 1);
         known.put(&long, verified());
-        assert!(known.find(&long).is_none());
+        assert!(!has(&known, &long));
         let generations = known.0.read();
         let held = [&generations.young, &generations.old];
         let bytes = held.map(|all| all.values().map(|entry| entry.token.len()).sum::<usize>());
