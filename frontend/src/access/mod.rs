@@ -137,27 +137,10 @@ impl Access {
 // === impl Gate ===
 
 impl Gate {
-    /// The address of the client: what the last proxy that is trusted says, else the peer's own.
+    /// The address of the client, behind the proxies that are trusted.
     fn client(&self, parts: &Parts) -> Option<IpAddr> {
-        let peer = parts.extensions.get::<Peer>()?.address.ip();
-        if !self.proxies.contain(peer) {
-            return Some(peer.to_canonical());
-        }
-        let lines = parts.headers.get_all("x-forwarded-for");
-        let lines = lines.iter().filter_map(|line| line.to_str().ok());
-        let mut hops: Vec<&str> = lines
-            .flat_map(|line| line.split(','))
-            .map(str::trim)
-            .collect();
-        // From the right: what stands further to the left is what an earlier hop was told.
-        while let Some(hop) = hops.pop() {
-            match hop.parse::<IpAddr>() {
-                Ok(hop) if self.proxies.contain(hop) => {}
-                Ok(hop) => return Some(hop.to_canonical()),
-                Err(_text) => break,
-            }
-        }
-        Some(peer.to_canonical())
+        let peer = parts.extensions.get::<Peer>()?;
+        Some(self.proxies.client(peer.address.ip(), &parts.headers))
     }
 
     /// The address of the token endpoint as this client can reach it.

@@ -12,6 +12,7 @@ use crate::accounts::token::request::{Proof, RequestError, TokenAnswer, TokenReq
 use crate::accounts::token::scope::Asked;
 use crate::error::ApiError;
 use crate::route::Scope;
+use floundr_engine::name::RepositoryName;
 use floundr_engine::random::SystemRandom;
 use http::request::Parts;
 use std::net::IpAddr;
@@ -156,16 +157,8 @@ impl Gate {
     /// What of it is allowed now. The list of repositories shows everybody what they may see.
     fn granted(&self, principal: &Principal, asked: &Asked) -> Asked {
         let (directory, now) = (self.accounts.directory(), self.accounts.wall());
-        let repositories = asked.repositories.iter().filter_map(|(name, wanted)| {
-            let allowed = directory
-                .permissions(principal, name.as_str(), now)
-                .and(*wanted);
-            (!allowed.is_empty()).then(|| (name.clone(), allowed))
-        });
-        Asked {
-            repositories: repositories.collect(),
-            catalog: asked.catalog,
-        }
+        let on = |name: &RepositoryName| directory.permissions(principal, name.as_str(), now);
+        asked.clone().cut(on, true)
     }
 
     fn epoch(&self, principal: &Principal) -> u64 {

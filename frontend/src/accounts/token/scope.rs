@@ -86,11 +86,6 @@ impl fmt::Display for Scope {
 // === impl Asked ===
 
 impl Asked {
-    /// Whether nothing is asked for, as when a client only logs in.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.repositories.is_empty() && !self.catalog
-    }
-
     /// What of it is allowed: `on` says what may be done with a repository, `catalog` whether all may
     /// be listed. Repositories of which nothing is left are left out.
     #[must_use]
@@ -204,8 +199,8 @@ mod tests {
         let expected = "repository:a/b:pull,push repository:c:delete repository:d:pull \
             registry:catalog:*";
         assert_eq!(all, expected);
-        assert!(parse([""].into_iter()).is_empty());
-        assert!(parse(std::iter::empty()).is_empty());
+        assert_eq!(parse([""].into_iter()), Asked::default());
+        assert_eq!(parse(std::iter::empty()), Asked::default());
     }
 
     #[test]
