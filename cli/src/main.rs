@@ -8,6 +8,9 @@ mod commands;
 mod config;
 mod log;
 mod output;
+mod profile;
+mod secret_file;
+mod terminal;
 
 use clap::Parser as _;
 use commands::Failure;

@@ -1,10 +1,11 @@
 //! The only place that prints.
 //!
 //! Invariants:
-//! 1. Results go to standard output; errors, and nothing else of ours, to standard error. (Log
-//!    lines go there too, through `log`.)
+//! 1. Results go to standard output; errors, questions and progress, and nothing else of ours, to
+//!    standard error. (Log lines go there too, through `log`.)
 //! 2. A closed standard output is no error: whoever closed it has read enough.
 
+use crate::commands::accounts::{ADMINISTRATOR, FirstAdministrator};
 use crate::config::{Entry, Resolved};
 use serde_json::Value;
 use std::io::{IsTerminal as _, Write as _};
@@ -15,7 +16,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Prints `text` and a line end.
 pub(crate) fn line(text: &str) {
     // A reader that went away (`floundr config | head -1`) has what it wanted.
-    drop(writeln!(std::io::stdout(), "{text}"));
+    let _is_read = try_line(text);
+}
+
+/// Prints `text` and a line end; whether somebody reads it still.
+pub(crate) fn try_line(text: &str) -> bool {
+    writeln!(std::io::stdout(), "{text}").is_ok()
+}
+
+/// Prints what somebody at a terminal is asked.
+pub(crate) fn question(text: &str) {
+    drop(write!(std::io::stderr(), "{text}"));
+}
+
+/// Prints a whole text as it is.
+pub(crate) fn text(text: &[u8]) {
+    drop(std::io::stdout().write_all(text));
 }
 
 /// Prints an error with its causes on one line.
@@ -72,6 +88,10 @@ pub(crate) fn time(millis: u64) -> String {
 /// Prints rows below a head, each column as wide as it must be; the first to the left, numbers in
 /// the others to the right.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
+    print_table(head, rows, |column| column > 0);
+}
+
+fn print_table(head: &[&str], rows: &[Vec<String>], is_right: impl Fn(usize) -> bool) {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         let cells = cells.map(|cell| cell.chars().count());
@@ -81,13 +101,39 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
     let head: Vec<String> = head.iter().map(ToString::to_string).collect();
     for row in std::iter::once(&head).chain(rows) {
         let cells = row.iter().zip(&widths).enumerate();
-        let cells = cells.map(|(column, (cell, &width))| match column {
-            0 => format!("{cell:width$}"),
-            _ => format!("{cell:>width$}"),
+        let cells = cells.map(|(column, (cell, &width))| match is_right(column) {
+            false => format!("{cell:width$}"),
+            true => format!("{cell:>width$}"),
         });
         let text = cells.collect::<Vec<_>>().join("  ");
         line(text.trim_end());
     }
+}
+
+/// The same of texts: every column to the left.
+pub(crate) fn left_table(head: &[&str], rows: &[Vec<String>]) {
+    print_table(head, rows, |_| false);
+}
+
+/// A moment as `2026-11-28 10:31:07`, in UTC; milliseconds since the epoch.
+pub(crate) fn moment(millis: u64) -> String {
+    let seconds = millis / 1000;
+    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    // A year that begins in March has its odd day at its end, and 400 years have as many days.
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    let year = 400 * era + year + u64::from(month <= 2);
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 
 /// A number of bytes, in the unit that shows three digits.
@@ -217,8 +263,19 @@ pub(crate) struct Addresses {
     pub(crate) tls: Option<SocketAddr>,
 }
 
-/// Prints where the server is, and on a store's first start what to type next.
-pub(crate) fn started(addresses: &Addresses, root: &Path, first_start: bool) {
+/// Who may reach a server that has started.
+#[derive(Debug)]
+pub(crate) enum Welcome<'a> {
+    /// Everybody: `--no-auth`.
+    Everybody,
+    /// Who has an account.
+    Accounts,
+    /// The administrator, who was made just now.
+    First(&'a FirstAdministrator),
+}
+
+/// Prints where the server is, and on a first start how to log in and what to type next.
+pub(crate) fn started(addresses: &Addresses, root: &Path, welcome: &Welcome<'_>) {
     let plain = addresses.plain.map(|address| format!("http://{address}"));
     let tls = addresses.tls.map(|address| format!("https://{address}"));
     let urls: Vec<_> = plain.into_iter().chain(tls).collect();
@@ -228,19 +285,48 @@ pub(crate) fn started(addresses: &Addresses, root: &Path, first_start: bool) {
         urls.join(" and "),
         root.display()
     ));
-    line("There are no accounts yet: whoever reaches it may pull, push and delete.");
-    let Some(address) = addresses.tls.or(addresses.plain) else {
-        return;
-    };
-    if first_start {
-        let registry = reachable_as(address);
-        line("");
-        line("Push a first image:");
-        line("  docker pull hello-world");
-        line(&format!("  docker tag hello-world {registry}/hello-world"));
-        line(&format!("  docker push {registry}/hello-world"));
-        line("See every setting and where it came from: floundr config");
+    match welcome {
+        Welcome::Everybody => {
+            line(
+                "WARNING: without accounts (--no-auth) whoever reaches it may pull, push and delete.",
+            );
+        }
+        Welcome::Accounts => {}
+        Welcome::First(first) => {
+            let address = addresses.tls.or(addresses.plain);
+            first_steps(first, &address.map(reachable_as).unwrap_or_default());
+        }
     }
+}
+
+/// What to do with a registry that was made just now.
+fn first_steps(first: &FirstAdministrator, registry: &str) {
+    line("");
+    line("This is the first start. Its administrator:");
+    line(&format!("  user      {ADMINISTRATOR}"));
+    match &first.made_up {
+        Some(password) => {
+            line(&format!(
+                "  password  {}   (shown this once)",
+                password.expose()
+            ));
+        }
+        None => line("  password  as FLOUNDR_ADMIN_PASSWORD says"),
+    }
+    if let Some(profile) = &first.profile {
+        line(&format!(
+            "  both are in {}, which only you can read",
+            profile.display()
+        ));
+    }
+    line("");
+    line("Push a first image:");
+    line(&format!("  docker login -u {ADMINISTRATOR} {registry}"));
+    line("  docker pull hello-world");
+    line(&format!("  docker tag hello-world {registry}/hello-world"));
+    line(&format!("  docker push {registry}/hello-world"));
+    line("Let others in: floundr user create, floundr grant add, floundr rule set --help");
+    line("See every setting and where it came from: floundr config");
 }
 
 /// How a client on this machine names the address in an image's name.
@@ -288,6 +374,22 @@ mod tests {
         ] {
             assert_eq!(time(millis), text, "{millis}");
         }
+    }
+
+    #[test]
+    fn a_moment_is_a_day_and_a_time() {
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00:00"),
+            (951_782_399, "2000-02-28 23:59:59"),
+            (951_782_400, "2000-02-29 00:00:00"),
+            (951_868_800, "2000-03-01 00:00:00"),
+            (1_735_689_599, "2024-12-31 23:59:59"),
+            (1_795_861_867, "2026-11-28 10:31:07"),
+            (4_107_542_400, "2100-03-01 00:00:00"),
+        ] {
+            assert_eq!(moment(seconds * 1000 + 999), text, "{seconds}");
+        }
+        assert!(!moment(u64::MAX).is_empty());
     }
 
     #[test]

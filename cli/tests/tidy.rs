@@ -187,8 +187,8 @@ fn the_documentation_names_every_command_and_no_other() {
         }
         name
     };
-    let commands = variants("cli/src/args.rs", "Command");
-    let orders = variants("cli/src/args.rs", "GcOrder");
+    let commands = variants("cli/src/args/mod.rs", "Command");
+    let orders = variants("cli/src/args/mod.rs", "GcOrder");
     let commands = commands.iter().map(typed);
     let orders = orders.iter().map(|order| format!("gc {}", typed(order)));
     assert_same(&documented, &commands.chain(orders).collect());

@@ -31,7 +31,7 @@ mod service;
 mod stream;
 mod tls;
 
-pub use access::{Access, AccessError, AccessOptions, Caller};
+pub use access::{Access, AccessOptions, Caller};
 pub use body::{Body, BodyError, BoxError, RequestBody, RequestBodyError, Transport};
 pub use config::{Config, ConfigError, Limits, Listen, Missing, Timeouts, TlsListen};
 pub use context::Context;

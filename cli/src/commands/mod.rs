@@ -1,15 +1,31 @@
 //! One file per command; here, which one runs and what its failure means for the exit code.
 
+pub(crate) mod accounts;
+mod api;
+mod audit;
 mod backup;
 mod check;
 mod config;
 mod du;
+mod explain;
 mod gc;
-mod new_repo;
+mod generated;
+mod grant;
+mod key;
+mod manifest;
+mod migrate_fresh;
+mod named;
+mod repo;
 mod restore;
+mod role;
+mod rule;
 mod serve;
 pub(crate) mod store;
+mod tag;
+mod token;
 mod undelete;
+mod upload;
+mod user;
 mod why;
 
 use crate::args::{Args, Command};
@@ -31,6 +47,15 @@ pub(crate) enum Failure {
 /// # Errors
 /// [`Failure`].
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    // These two come from the program alone: settings that cannot be used must not be in their way.
+    match &args.command {
+        Some(Command::Completions { shell }) => {
+            generated::completions(*shell);
+            return Ok(());
+        }
+        Some(Command::Man { directory }) => return generated::manual(directory),
+        _ => {}
+    }
     let resolved = resolve_here(args).map_err(Failure::Usage)?;
     match &args.command {
         None | Some(Command::Serve) => serve::run(&resolved),
@@ -39,7 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             Ok(())
         }
         Some(Command::NewRepo { name, public, json }) => {
-            new_repo::run(&resolved, name, *public, *json)
+            repo::create(&resolved, name, *public, *json)
         }
         Some(Command::Gc(args)) => gc::run(&resolved, args),
         Some(Command::Why { digest, json }) => why::run(&resolved, digest, *json),
@@ -48,6 +73,30 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Some(Command::Undelete(args)) => undelete::run(&resolved, args),
         Some(Command::Backup(args)) => backup::run(&resolved, args),
         Some(Command::Restore(args)) => restore::run(&resolved, args),
+        Some(command) => manage(&resolved, command),
+    }
+}
+
+/// Runs a command about accounts or about what is stored.
+fn manage(resolved: &Resolved, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::User(args) => user::run(resolved, args),
+        Command::Role(args) => role::run(resolved, args),
+        Command::Grant(args) => grant::run(resolved, args),
+        Command::Key(args) => key::run(resolved, args),
+        Command::Rule(args) => rule::run(resolved, args),
+        Command::Repo(args) => repo::run(resolved, args),
+        Command::Tag(args) => tag::run(resolved, args),
+        Command::Manifest(args) => manifest::run(resolved, args),
+        Command::Upload(args) => upload::run(resolved, args),
+        Command::Audit(args) => audit::run(resolved, args),
+        Command::Explain(args) => explain::run(resolved, args),
+        Command::Token(args) => token::run(resolved, args),
+        Command::NewUser(args) => user::run_predecessors(resolved, args),
+        Command::GenKey(args) => key::run_predecessors(resolved, args),
+        Command::MigrateFresh(args) => migrate_fresh::run(resolved, args),
+        // Those that `run` knows.
+        _ => Ok(()),
     }
 }
 

@@ -12,17 +12,18 @@
 //!
 //! What a request does is `frontend`'s; what is kept is `engine`'s.
 
-use super::{Failure, store};
+use super::{Failure, accounts, store};
 use crate::args::MissingChoice;
 use crate::config::{Config, Resolved, ServeConfig, Setting, TlsConfig};
-use crate::{client, log, output};
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use crate::output::{self, Welcome};
+use crate::{client, log};
+use anyhow::{Context as _, Result, anyhow, bail};
 use floundr_engine::Engine;
 use floundr_frontend as frontend;
+use floundr_frontend::accounts::Accounts;
 use floundr_frontend::manage::{Management, Manager};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::path::Path;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -61,10 +62,20 @@ async fn serve(resolved: &Resolved, config: frontend::Config) -> Result<()> {
     // Before anything is opened: a signal that comes while it is must find somebody listening.
     let mut signals = StopSignals::listen()?;
     let root = &resolved.config.store.root;
-    let first_start = is_empty(root);
     let engine = store::open(&resolved.config.store, IN_USE).await?;
-    let management = Management::new(engine.clone(), &client::canonical(root)?);
-    let context = frontend::Context::new(engine.clone(), config);
+    let accounts = accounts::open(&resolved.config).await?;
+    let first = match resolved.config.serve.no_auth {
+        true => None,
+        false => accounts::first_administrator(&accounts, &resolved.config).await?,
+    };
+    let management = Management::new(
+        engine.clone(),
+        &client::canonical(root)?,
+        Some(accounts.clone()),
+    );
+    let served = served(&config.listen);
+    let access = accounts::access(&accounts, &resolved.config, served);
+    let context = frontend::Context::with_access(engine.clone(), config, access);
     let registry = frontend::Registry::new(context.with_management(management.clone()));
     let mut server = frontend::Server::bind(registry)
         .await
@@ -79,9 +90,21 @@ async fn serve(resolved: &Resolved, config: frontend::Config) -> Result<()> {
         plain: server.local_addr(),
         tls: server.tls_addr(),
     };
-    output::started(&addresses, root, first_start);
+    let welcome = match &first {
+        _ if resolved.config.serve.no_auth => Welcome::Everybody,
+        Some(first) => Welcome::First(first),
+        None => Welcome::Accounts,
+    };
+    output::started(&addresses, root, &welcome);
     engine.set_check_rate(resolved.config.serve.check_rate);
-    until_stopped(server, engine, &mut signals).await
+    until_stopped(server, (engine, accounts), &mut signals).await
+}
+
+/// Host and port, for clients that say none.
+fn served(listen: &frontend::Listen) -> String {
+    let tls = listen.tls.as_ref().map(|tls| tls.address);
+    let address = tls.or(listen.plain);
+    address.map_or_else(|| "localhost".to_owned(), |address| address.to_string())
 }
 
 /// The management API on its socket in the home directory.
@@ -93,7 +116,7 @@ async fn manager(management: Management, config: &Config) -> Result<Manager> {
 
 async fn until_stopped(
     server: frontend::Server,
-    engine: Engine,
+    (engine, accounts): (Engine, Accounts),
     signals: &mut StopSignals,
 ) -> Result<()> {
     let (stop, stopped) = oneshot::channel::<()>();
@@ -101,7 +124,13 @@ async fn until_stopped(
     let shutdown = async move { drop(stopped.await) };
     let ending = async {
         // Whether requests were cut is the log's to say: it is no failure, they were told in time.
-        let _all_finished = server.run(shutdown).await;
+        let _all_finished = tokio::select! {
+            all_finished = server.run(shutdown) => all_finished,
+            () = accounts.keep() => true,
+        };
+        if let Err(error) = accounts.settle().await {
+            tracing::warn!(%error, "when keys were used last could not be written down");
+        }
         engine.close().await
     };
     tokio::pin!(ending);
@@ -157,7 +186,7 @@ fn checked_config(resolved: &Resolved) -> Result<frontend::Config> {
     Ok(config)
 }
 
-/// The address to listen on; refused when others can reach it and nobody said that they may.
+/// The address to listen on.
 fn listen_address(resolved: &Resolved) -> Result<SocketAddr> {
     let config = &resolved.config.serve;
     let source = &resolved.entry(Setting::Host).source;
@@ -172,11 +201,6 @@ fn listen_address(resolved: &Resolved) -> Result<SocketAddr> {
         .find(|address| address.is_ipv4())
         .or(addresses.first())
         .ok_or_else(|| anyhow!("host is {host:?} ({source}), which has no address"))?;
-    ensure!(
-        address.ip().is_loopback() || config.no_auth,
-        "host is {host} ({source}), which other machines can reach, and there are no accounts yet: \
-         add --no-auth to let everyone there pull, push and delete, or use 127.0.0.1"
-    );
     Ok(*address)
 }
 
@@ -239,9 +263,4 @@ fn bind_error(error: frontend::BindError, config: &ServeConfig) -> anyhow::Error
         ),
         _ => anyhow!(source).context(format!("cannot listen on {address}")),
     }
-}
-
-/// Whether a directory is not there or has nothing in it.
-fn is_empty(directory: &Path) -> bool {
-    std::fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none())
 }

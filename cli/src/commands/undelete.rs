@@ -1,20 +1,16 @@
 //! `floundr undelete`: restores what was deleted, and lists what can be.
 
+use super::api::{entries, text};
+use super::named::Named;
 use super::{Failure, ask};
 use crate::args::UndeleteArgs;
 use crate::client::Absent;
 use crate::config::Resolved;
 use crate::output::{self, amount, span};
-use anyhow::{Context as _, anyhow};
-use floundr_engine::name::{Reference, RepositoryName};
+use anyhow::anyhow;
+use floundr_engine::name::RepositoryName;
 use http::Method;
 use serde_json::{Value, json};
-
-/// What a user named: a repository, and maybe a tag or digest in it.
-struct Named {
-    repository: RepositoryName,
-    reference: Option<Reference>,
-}
 
 /// Restores, or lists.
 pub(crate) fn run(resolved: &Resolved, args: &UndeleteArgs) -> Result<(), Failure> {
@@ -107,33 +103,6 @@ fn manifest_row(item: &Value) -> Vec<String> {
     ]
 }
 
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
 fn texts(value: &Value) -> impl Iterator<Item = &str> {
-    value
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-}
-
-// === impl Named ===
-
-impl Named {
-    /// Reads `NAME`, `NAME:TAG` or `NAME@DIGEST`.
-    fn parse(text: &str) -> anyhow::Result<Self> {
-        let (name, reference) = match (text.split_once('@'), text.rsplit_once(':')) {
-            (Some((name, digest)), _) => (name, Some(digest)),
-            (None, Some((name, tag))) => (name, Some(tag)),
-            (None, None) => (text, None),
-        };
-        let about = || format!("{text:?} is no NAME, NAME:TAG or NAME@DIGEST");
-        let reference = reference.map(str::parse).transpose();
-        Ok(Self {
-            repository: name.parse().with_context(about)?,
-            reference: reference.with_context(about)?,
-        })
-    }
+    entries(value).filter_map(Value::as_str)
 }

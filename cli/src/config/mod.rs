@@ -8,14 +8,18 @@
 //! 3. Resolving reads files and changes nothing.
 //!
 //! The table of settings is in `settings`, `[[policy]]` in `policies`, reading the sources in `sources`, the meaning of a
-//! value's text in `values`. What needs the network (does the host resolve, is the port free) is
+//! value's text in `values`; what accounts and tokens need is in `accounts`, a server elsewhere in `remote`. What needs the network (does the host resolve, is the port free) is
 //! found out by `commands::serve`.
 
+mod accounts;
 mod policies;
+mod remote;
 mod settings;
 mod sources;
 pub(crate) mod values;
 
+pub(crate) use accounts::AccountsConfig;
+pub(crate) use remote::{RemoteConfig, server_address};
 pub(crate) use settings::{Kind, SETTINGS, Setting};
 pub(crate) use sources::Surroundings;
 
@@ -38,6 +42,10 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     /// The server.
     pub(crate) serve: ServeConfig,
+    /// Accounts and tokens.
+    pub(crate) accounts: AccountsConfig,
+    /// The server that commands ask when it is not the one on this machine.
+    pub(crate) remote: RemoteConfig,
     /// The logs.
     pub(crate) log: LogConfig,
 }
@@ -136,7 +144,6 @@ pub(crate) struct Resolved {
 }
 
 /// A setting's value and where it came from.
-#[derive(Debug)]
 pub(crate) struct Entry {
     /// Which setting.
     pub(crate) setting: Setting,
@@ -170,6 +177,8 @@ pub(crate) fn resolve(flags: &SettingFlags, surroundings: &Surroundings) -> Resu
             ..store(&values, root)?
         },
         serve: serve(&values)?,
+        accounts: accounts::accounts(&values)?,
+        remote: remote::remote(&values)?,
         log: LogConfig {
             level: values.parsed(Setting::LogLevel, log_level)?,
             format: values.parsed(Setting::LogFormat, values::choice)?,
@@ -202,6 +211,15 @@ impl Entry {
             (Kind::Secret, Some(_)) => Some("********"),
             (_, value) => value.as_deref(),
         }
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Entry");
+        shown.field("setting", &self.setting);
+        shown.field("value", &self.shown());
+        shown.field("source", &self.source).finish()
     }
 }
 
@@ -247,8 +265,21 @@ impl Values {
         let value = entry.value.as_deref().unwrap_or_default();
         parse(value).or_else(|expected| {
             let (name, source) = (setting.row().name, &entry.source);
-            bail!("{name} is {value:?} ({source}): {expected}")
+            match setting.row().kind {
+                Kind::Secret => bail!("{name} ({source}) cannot be used: {expected}"),
+                Kind::Plain | Kind::Path => bail!("{name} is {value:?} ({source}): {expected}"),
+            }
         })
+    }
+
+    /// The same of a setting that may have no value.
+    fn given<T, E: fmt::Display>(
+        &self,
+        setting: Setting,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Option<T>> {
+        let there = self.get(setting).value.is_some();
+        there.then(|| self.parsed(setting, parse)).transpose()
     }
 }
 
@@ -346,13 +377,9 @@ fn store(values: &Values, root: PathBuf) -> Result<StoreConfig> {
 }
 
 fn serve(values: &Values) -> Result<ServeConfig> {
-    let not_empty = |text: &str| match text {
-        "" => Err("empty"),
-        host => Ok(host.to_owned()),
-    };
     Ok(ServeConfig {
         check_rate: values.parsed(Setting::CheckRate, values::size)?,
-        host: values.parsed(Setting::Host, not_empty)?,
+        host: values.parsed(Setting::Host, values::not_empty)?,
         port: values.parsed(Setting::Port, values::port)?,
         no_auth: values.parsed(Setting::NoAuth, values::boolean)?,
         tls: tls(values)?,
@@ -428,12 +455,7 @@ fn notes(values: &Values, surroundings: &Surroundings) -> Vec<String> {
             "{source} is ignored: no database server or file is used"
         ));
     }
-    for setting in [Setting::AppUrl, Setting::JwtSecretKey] {
-        if values.get(setting).value.is_some() {
-            let name = setting.row().name;
-            notes.push(format!("{name} has no effect until there are accounts"));
-        }
-    }
+    notes.extend(accounts::notes(values));
     if values.get(Setting::DbPath).value.is_some() {
         notes.push("db_path names the store's directory, like storage_path".to_owned());
     }

@@ -45,8 +45,22 @@ pub(crate) enum Setting {
     NoAuth,
     /// The address clients know the registry by.
     AppUrl,
-    /// The predecessor's key for tokens.
+    /// Whose word on a client's address is taken.
+    TrustedProxies,
+    /// What tokens are signed with.
     JwtSecretKey,
+    /// What they were signed with before.
+    JwtPreviousKey,
+    /// How long a token is good.
+    TokenLifetime,
+    /// How long a refresh token is good.
+    RefreshLifetime,
+    /// The audience of tokens.
+    Service,
+    /// Requests a second of one principal or address.
+    RateLimit,
+    /// The administrator's password on the first start.
+    AdminPassword,
     /// Whether to serve HTTPS.
     Ssl,
     /// The certificate chain.
@@ -71,6 +85,12 @@ pub(crate) enum Setting {
     IdleTimeout,
     /// How long requests may go on after the stop signal.
     DrainTimeout,
+    /// A server elsewhere that commands ask.
+    Url,
+    /// What they ask it with.
+    Key,
+    /// Which authority its certificate is from.
+    CaFile,
     /// Which log lines are written.
     LogLevel,
     /// How they look.
@@ -159,10 +179,35 @@ pub(crate) const SETTINGS: &[Row] = &[
     plain(Setting::NoAuth, "no_auth", "FLOUNDR_NO_AUTH", "false"),
     unset(Setting::AppUrl, "app_url", "APP_URL", Kind::Plain),
     unset(
-        Setting::JwtSecretKey,
-        "jwt_secret_key",
-        "JWT_SECRET_KEY",
-        Kind::Secret,
+        Setting::TrustedProxies,
+        "trusted_proxies",
+        "FLOUNDR_TRUSTED_PROXIES",
+        Kind::Plain,
+    ),
+    secret(Setting::JwtSecretKey, "jwt_secret_key", "JWT_SECRET_KEY"),
+    secret(
+        Setting::JwtPreviousKey,
+        "jwt_previous_key",
+        "FLOUNDR_JWT_PREVIOUS_KEY",
+    ),
+    plain(
+        Setting::TokenLifetime,
+        "token_lifetime",
+        "FLOUNDR_TOKEN_LIFETIME",
+        "1h",
+    ),
+    plain(
+        Setting::RefreshLifetime,
+        "refresh_lifetime",
+        "FLOUNDR_REFRESH_LIFETIME",
+        "30d",
+    ),
+    plain(Setting::Service, "service", "FLOUNDR_SERVICE", "floundr"),
+    plain(Setting::RateLimit, "rate_limit", "FLOUNDR_RATE_LIMIT", "0"),
+    secret(
+        Setting::AdminPassword,
+        "admin_password",
+        "FLOUNDR_ADMIN_PASSWORD",
     ),
     plain(Setting::Ssl, "ssl", "FLOUNDR_SSL", "false"),
     path(Setting::CertPath, "cert_path", "FLOUNDR_CERT_PATH"),
@@ -221,6 +266,9 @@ pub(crate) const SETTINGS: &[Row] = &[
         "FLOUNDR_DRAIN_TIMEOUT",
         "30s",
     ),
+    unset(Setting::Url, "url", "FLOUNDR_URL", Kind::Plain),
+    secret(Setting::Key, "key", "FLOUNDR_KEY"),
+    path(Setting::CaFile, "ca_file", "FLOUNDR_CA_FILE"),
     plain(Setting::LogLevel, "log_level", "LOG_LEVEL", "info"),
     plain(
         Setting::LogFormat,
@@ -265,6 +313,10 @@ const fn plain(
 
 const fn path(setting: Setting, name: &'static str, variable: &'static str) -> Row {
     unset(setting, name, variable, Kind::Path)
+}
+
+const fn secret(setting: Setting, name: &'static str, variable: &'static str) -> Row {
+    unset(setting, name, variable, Kind::Secret)
 }
 
 const fn unset(setting: Setting, name: &'static str, variable: &'static str, kind: Kind) -> Row {

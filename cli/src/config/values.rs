@@ -5,6 +5,7 @@
 //! 2. Nothing overflows or wraps: what does not fit is an error.
 
 use clap::ValueEnum;
+use floundr_frontend::accounts::Secret;
 use std::time::Duration;
 
 /// A duration such as `90s`, `1h30m` or `7d`. A bare `0` is zero.
@@ -58,6 +59,19 @@ pub(crate) fn boolean(text: &str) -> Result<bool, &'static str> {
         "false" | "0" | "no" | "off" => Ok(false),
         _ => Err("neither true nor false"),
     }
+}
+
+/// A text that is there.
+pub(crate) fn not_empty(text: &str) -> Result<String, &'static str> {
+    match text {
+        "" => Err("empty"),
+        text => Ok(text.to_owned()),
+    }
+}
+
+/// A secret that is there.
+pub(crate) fn secret(text: &str) -> Result<Secret, &'static str> {
+    not_empty(text).map(Secret::from)
 }
 
 /// A port.

@@ -167,12 +167,17 @@ fn the_store_lies_in_the_home_directory_or_where_it_is_told() {
 }
 
 #[test]
-fn the_table_masks_secrets_and_says_what_has_no_effect() {
+fn the_table_masks_secrets_and_says_what_one_should_know() {
     let home = Home::new();
     let variables = [
-        ("JWT_SECRET_KEY", "swordfish"),
+        ("JWT_SECRET_KEY", "swordfish swordfish"),
+        (
+            "FLOUNDR_JWT_PREVIOUS_KEY",
+            "swordfish of long ago, with 32 bytes",
+        ),
+        ("FLOUNDR_ADMIN_PASSWORD", "swordfish"),
+        ("FLOUNDR_KEY", "me:swordfish"),
         ("DATABASE_URL", "sqlite://x"),
-        ("APP_URL", "debug"),
     ];
     for args in [&["config"][..], &["config", "--json"]] {
         let ran = home.run_with(args, &variables);
@@ -182,11 +187,15 @@ fn the_table_masks_secrets_and_says_what_has_no_effect() {
             "********",
             "JWT_SECRET_KEY in the environment",
             "DATABASE_URL in the environment is ignored: no database server or file is used",
-            "app_url has no effect until there are accounts",
-            "jwt_secret_key has no effect until there are accounts",
+            "jwt_secret_key has less than 32 bytes: whoever gets a token may guess it",
         ] {
             assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
         }
+        assert!(
+            !ran.stdout.contains("jwt_previous_key has"),
+            "{}",
+            ran.stdout
+        );
     }
     let table = home.run(&["config"]).stdout;
     assert!(table.contains("floundr.toml (not there)"), "{table}");
@@ -253,6 +262,13 @@ fn what_cannot_be_used_is_refused_by_name_value_and_source() {
     }
 }
 
+#[track_caller]
+fn assert_refused(home: &Home, variable: (&str, &str), expected: &str) {
+    let ran = home.run_with(&["config"], &[variable]);
+    assert_eq!(ran.code, Some(2), "{variable:?}");
+    assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+}
+
 #[test]
 fn variables_that_cannot_be_used_are_refused_by_name_value_and_source() {
     let home = Home::new();
@@ -289,9 +305,7 @@ fn variables_that_cannot_be_used_are_refused_by_name_value_and_source() {
         ("FLOUNDR_REFUSE_REFERENCED", "2", "neither true nor false"),
         ("FLOUNDR_DURABILITY", "none", "not one of durable, relaxed"),
     ] {
-        let ran = home.run_with(&["config"], &[(variable, value)]);
-        assert_eq!(ran.code, Some(2), "{variable}");
-        assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+        assert_refused(&home, (variable, value), expected);
     }
 }
 
@@ -327,6 +341,57 @@ fn the_settings_file_is_refused_by_line() {
         assert_eq!(ran.code, Some(2), "{content:?}");
         assert!(ran.stderr.contains(expected), "{content:?}: {}", ran.stderr);
     }
+}
+
+#[test]
+fn addresses_lifetimes_and_names_of_accounts_are_refused_likewise() {
+    let home = Home::new();
+    for (variable, value, expected) in [
+        (
+            "APP_URL",
+            "ftp://a",
+            "app_url is \"ftp://a\" (APP_URL in the environment): app url \"ftp://a\" has another scheme",
+        ),
+        (
+            "FLOUNDR_URL",
+            "a b",
+            "url is \"a b\" (FLOUNDR_URL in the environment): app url \"a b\" has no host",
+        ),
+        (
+            "FLOUNDR_TRUSTED_PROXIES",
+            "10.0.0.1 proxy",
+            "\"proxy\" is neither an ip address nor a network",
+        ),
+        (
+            "JWT_SECRET_KEY",
+            "swordfish",
+            "jwt_secret_key (JWT_SECRET_KEY in the environment) cannot be used: less than 16 bytes",
+        ),
+        ("FLOUNDR_TOKEN_LIFETIME", "59s", "less than a minute"),
+        (
+            "FLOUNDR_REFRESH_LIFETIME",
+            "59m",
+            "less than token_lifetime",
+        ),
+        ("FLOUNDR_SERVICE", "a\"b", "not 1 to 255 letters"),
+        (
+            "FLOUNDR_RATE_LIMIT",
+            "1000001",
+            "not a number between 0 and 1000000",
+        ),
+    ] {
+        assert_refused(&home, (variable, value), expected);
+    }
+}
+
+#[test]
+fn a_secret_that_cannot_be_used_is_not_shown() {
+    let home = Home::new();
+    home.write("floundr.toml", "\nkey = \"\"\n");
+    let ran = home.run(&["config"]);
+    assert_eq!(ran.code, Some(2));
+    let expected = "error: key (floundr.toml line 2) cannot be used: empty\n";
+    assert_eq!(ran.stderr, expected);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The help as it is printed, kept in `help.txt`: a change of it shows in review.
+//! The help of every command as it is printed, kept in `help.txt`: a change of it shows in review.
 //!
 //! `UPDATE_SNAPSHOTS=1 cargo test -p floundr` writes the file anew.
 
@@ -7,23 +7,15 @@ use crate::support::Home;
 #[test]
 fn the_help_is_the_one_in_the_file() {
     let home = Home::new();
-    let mut all = String::new();
-    for args in [
-        &["--help"][..],
-        &["config", "--help"],
-        &["new-repo", "--help"],
-        &["gc", "--help"],
-        &["gc", "status", "--help"],
-        &["why", "--help"],
-        &["du", "--help"],
-        &["check", "--help"],
-        &["undelete", "--help"],
-        &["backup", "--help"],
-        &["restore", "--help"],
-    ] {
-        let ran = home.run(args);
-        assert_eq!(ran.code, Some(0));
-        all += &["$ floundr ", &args.join(" "), "\n", &ran.stdout, "\n"].concat();
+    let mut all = help(&home, &[]);
+    let mut left: Vec<Vec<String>> = commands(&all, &[]);
+    while let Some(command) = left.pop() {
+        let words: Vec<_> = command.iter().map(String::as_str).collect();
+        let whole = help(&home, &words);
+        left.extend(commands(&whole, &words));
+        // The options that every command has stand on the first page.
+        let own = whole.split("\nStore:\n").next().unwrap_or_default();
+        all += own;
     }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/help.txt");
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
@@ -31,6 +23,30 @@ fn the_help_is_the_one_in_the_file() {
     }
     let expected = std::fs::read_to_string(path).unwrap();
     assert!(all == expected, "the help has changed to:\n{all}");
+}
+
+/// The page of a command.
+fn help(home: &Home, words: &[&str]) -> String {
+    let args = [words, &["--help"]].concat();
+    let ran = home.run(&args);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    ["$ floundr ", &args.join(" "), "\n", &ran.stdout, "\n"].concat()
+}
+
+/// The commands that a page names, the last one first.
+fn commands(page: &str, words: &[&str]) -> Vec<Vec<String>> {
+    let list = page.split("\nCommands:\n").nth(1).unwrap_or_default();
+    let lines = list.lines().take_while(|line| !line.is_empty());
+    // A description that goes on has its line indented further.
+    let names = lines.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let names = names.filter(|name| !name.is_empty() && *name != "help");
+    let whole = |name: &str| {
+        let words = words.iter().copied().chain([name]);
+        words.map(str::to_owned).collect()
+    };
+    let mut found: Vec<_> = names.map(whole).collect();
+    found.reverse();
+    found
 }
 
 #[test]

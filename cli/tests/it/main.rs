@@ -11,9 +11,11 @@ mod check; // the background check of a server
 mod config; // the order of the sources, and every complaint about a value
 mod du;
 mod gc; // running it, its plan, its orders
+mod generated; // completions and manual pages
 mod help; // --help and --version as they are printed
 mod manage; // the socket, and which server answers on it
 mod new_repo;
+mod remote; // a server elsewhere, and as whom it is asked
 mod resume; // an upload that continues after the server was killed
 mod serve; // start, first start, signals, kill and restart
 mod support; // a home directory, a command in it, a running server

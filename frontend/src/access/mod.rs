@@ -37,13 +37,11 @@ pub struct AccessOptions {
     /// The name of this registry in tokens and challenges, `floundr` by default. Registries that
     /// share keys and not accounts need different ones.
     pub service: String,
-    /// The address that clients know the registry by, such as `https://registry.example.org`; a
-    /// missing scheme is http, `debug` the address served. By default that of the request.
-    pub app_url: Option<String>,
-    /// Addresses and networks, with commas between them, of proxies whose `X-Forwarded-*` and
-    /// `Forwarded` headers are believed. None by default.
-    pub trusted_proxies: String,
-    /// How long a token is valid. An hour by default: clients get new ones by themselves, and what a
+    /// The address that clients know the registry by. By default that of the request.
+    pub app_url: Option<AppUrl>,
+    /// Proxies whose `X-Forwarded-*` and `Forwarded` headers are believed. None by default.
+    pub trusted_proxies: TrustedProxies,
+    /// How long a token is valid, at least the minute that clients expect. An hour by default: clients get new ones by themselves, and what a
     /// token's owner may is looked up at every request, so a longer life gives nobody more rights.
     pub token_lifetime: Duration,
     /// How long a refresh token is valid. 30 days by default.
@@ -59,19 +57,12 @@ pub struct AccessOptions {
 #[derive(Debug)]
 pub struct Access(Option<Box<Gate>>);
 
-/// Why the options cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct AccessError(String);
-
 /// Access by accounts.
 #[derive(Debug)]
 struct Gate {
     accounts: Accounts,
     limits: RateLimits,
     options: AccessOptions,
-    app_url: Option<AppUrl>,
-    proxies: TrustedProxies,
 }
 
 // === impl AccessOptions ===
@@ -81,7 +72,7 @@ impl Default for AccessOptions {
         Self {
             service: "floundr".to_owned(),
             app_url: None,
-            trusted_proxies: String::new(),
+            trusted_proxies: TrustedProxies::default(),
             token_lifetime: Duration::from_hours(1),
             refresh_lifetime: Duration::from_hours(30 * 24),
             requests_per_second: None,
@@ -99,33 +90,17 @@ impl Access {
     }
 
     /// Who may what is said by `accounts`.
-    ///
-    /// # Errors
-    /// [`AccessError`]: an option that cannot be used, with what it should be.
-    pub fn by(accounts: Accounts, options: AccessOptions) -> Result<Self, AccessError> {
-        let refused = |error: &dyn std::fmt::Display| AccessError(error.to_string());
-        if options.token_lifetime < Duration::from_mins(1) {
-            let lifetime = options.token_lifetime;
-            let text =
-                format!("tokens would live {lifetime:?}, less than the 60s that clients expect");
-            return Err(AccessError(text));
-        }
-        let app_url = options.app_url.as_deref().map(str::parse);
-        let app_url = app_url.transpose().map_err(|error| refused(&error))?;
-        let proxies = options.trusted_proxies.parse();
-        let proxies = proxies.map_err(|error| refused(&error))?;
+    pub fn by(accounts: Accounts, options: AccessOptions) -> Self {
         let rate = |each: u32| Rate::per_second(each, each.saturating_mul(10));
         let limits = LimitOptions {
             requests: options.requests_per_second.map(rate),
             ..LimitOptions::default()
         };
-        Ok(Self(Some(Box::new(Gate {
+        Self(Some(Box::new(Gate {
             accounts,
             limits: RateLimits::new(&limits),
             options,
-            app_url,
-            proxies,
-        }))))
+        })))
     }
 
     /// The accounts, unless it is open.
@@ -140,7 +115,11 @@ impl Gate {
     /// The address of the client, behind the proxies that are trusted.
     fn client(&self, parts: &Parts) -> Option<IpAddr> {
         let peer = parts.extensions.get::<Peer>()?;
-        Some(self.proxies.client(peer.address.ip(), &parts.headers))
+        Some(
+            self.options
+                .trusted_proxies
+                .client(peer.address.ip(), &parts.headers),
+        )
     }
 
     /// The address of the token endpoint as this client can reach it.
@@ -150,9 +129,10 @@ impl Gate {
             headers: &parts.headers,
             authority: parts.uri.authority(),
             is_tls: peer.is_some_and(|peer| peer.is_tls),
-            from_proxy: peer.is_some_and(|peer| self.proxies.contain(peer.address.ip())),
+            from_proxy: peer
+                .is_some_and(|peer| self.options.trusted_proxies.contain(peer.address.ip())),
             served: &self.options.served,
         };
-        origin::realm(self.app_url.as_ref(), &arrival)
+        origin::realm(self.options.app_url.as_ref(), &arrival)
     }
 }

@@ -16,6 +16,10 @@ use floundr_engine::name::RepositoryName;
 use floundr_engine::random::SystemRandom;
 use http::request::Parts;
 use std::net::IpAddr;
+use std::time::Duration;
+
+/// Clients take a token for valid that long, whatever its answer says.
+const LEAST: Duration = Duration::from_mins(1);
 
 /// Why there is no token.
 #[derive(Debug)]
@@ -119,7 +123,7 @@ impl Gate {
     }
 
     fn give(&self, principal: &Principal, request: &TokenRequest) -> Result<TokenAnswer, NoToken> {
-        let claims = |kind, lifetime: std::time::Duration, granted: Asked| -> Result<_, NoToken> {
+        let claims = |kind, lifetime: Duration, granted: Asked| -> Result<_, NoToken> {
             let issued = self.accounts.wall() / 1000;
             let id = TokenId::random(&SystemRandom)
                 .map_err(|error| NoToken::Api(ApiError::internal(error)))?;
@@ -138,7 +142,11 @@ impl Gate {
         let keys = self.accounts.token_keys();
         let service = &self.options.service;
         let granted = self.granted(principal, &request.scopes);
-        let access = claims(Kind::Access, self.options.token_lifetime, granted)?;
+        let access = claims(
+            Kind::Access,
+            self.options.token_lifetime.max(LEAST),
+            granted,
+        )?;
         let refresh = match principal {
             Principal::User { .. } | Principal::Robot(_) if request.is_offline => {
                 let lifetime = self.options.refresh_lifetime;

@@ -15,7 +15,7 @@
 //! together.
 
 mod change;
-mod credentials;
+mod checker;
 mod directory;
 mod expiring;
 pub(crate) mod limits;
@@ -48,9 +48,12 @@ pub use redb_store::RedbAccountStore;
 pub use rights::{Principal, Reason};
 pub use signing::{SigningKeyIds, TokenSecrets};
 pub use store::{AccountStore, AccountStoreError, Change, Row, RowKey, Rows, SigningKeys};
+pub use token::credentials::Secret;
+pub use token::origin::{AppUrl, ParseAppUrlError};
+pub use token::proxies::{ParseProxyError, TrustedProxies};
 
 use arc_swap::ArcSwap;
-use credentials::Credentials;
+use checker::PasswordChecker;
 use floundr_engine::clock::Clock;
 use floundr_engine::random::SystemRandom;
 use parking_lot::Mutex;
@@ -77,7 +80,7 @@ struct Inner {
     /// Held by a change from its reading to its end.
     turn: tokio::sync::Mutex<()>,
     clock: Arc<dyn Clock>,
-    passwords: Credentials,
+    passwords: PasswordChecker,
     secrets: TokenSecrets,
     token_keys: ArcSwap<TokenKeys>,
     /// Uses of keys that are not written down yet.
@@ -211,9 +214,9 @@ impl Accounts {
     }
 }
 
-fn passwords(clock: Arc<dyn Clock>) -> Result<Credentials, AccountError> {
+fn passwords(clock: Arc<dyn Clock>) -> Result<PasswordChecker, AccountError> {
     let hasher = PasswordHasher::new(HasherOptions::default(), &SystemRandom)?;
     let verified = Verified::new(VerifiedOptions::default(), &SystemRandom);
     let verified = verified.map_err(AccountStoreError::failed)?;
-    Ok(Credentials::new(hasher, verified, clock))
+    Ok(PasswordChecker::new(hasher, verified, clock))
 }

@@ -6,6 +6,7 @@
 
 use super::change::AccountError;
 use super::store::{AccountStore, AccountStoreError, Change, Row, RowKey, Rows, SigningKeys};
+use super::token::credentials::Secret;
 use super::token::keys::{SigningKey, WeakSecret};
 use super::token::signer::TokenKeys;
 use super::{Accounts, Directory};
@@ -24,9 +25,9 @@ pub enum TokenSecrets {
     /// From the operator: texts of at least 16 bytes.
     Chosen {
         /// What signs.
-        current: String,
+        current: Secret,
         /// What signed before, whose tokens still count.
-        previous: Option<String>,
+        previous: Option<Secret>,
     },
 }
 
@@ -110,7 +111,8 @@ impl TokenSecrets {
         };
         let (current, previous) = match (self, directory.signing()) {
             (Self::Chosen { current, previous }, _) => {
-                let chosen = |text: &String| SigningKey::chosen(text.as_bytes()).map_err(weak);
+                let chosen =
+                    |text: &Secret| SigningKey::chosen(text.expose().as_bytes()).map_err(weak);
                 (chosen(current)?, previous.as_ref().map(chosen).transpose()?)
             }
             (Self::Kept, Some(keys)) => {

@@ -87,7 +87,7 @@ impl TestRegistry {
         let engine = Engine::open(options.clone()).await.unwrap();
         let management = Management::new(engine.clone(), Path::new("/store"), accounts.clone());
         let access = match &accounts {
-            Some(accounts) => Access::by(accounts.clone(), AccessOptions::default()).unwrap(),
+            Some(accounts) => Access::by(accounts.clone(), AccessOptions::default()),
             None => Access::open(),
         };
         let context = Context::with_access(engine.clone(), config.clone(), access);

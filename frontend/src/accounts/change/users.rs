@@ -69,8 +69,8 @@ impl Accounts {
         .await
     }
 
-    /// Makes a user who administers everything, unless there are users already: nothing then.
-    /// Durable when it returns.
+    /// Makes a user who administers everything, unless somebody does already: nothing then. A user
+    /// of that name who is there keeps their password. Durable when it returns.
     ///
     /// # Errors
     /// [`AccountError`].
@@ -82,35 +82,40 @@ impl Accounts {
         name: &UserName,
         password: &str,
     ) -> Result<Option<User>, AccountError> {
+        let has_one = |directory: &Directory| {
+            let mut users = directory.users(None);
+            users.any(|user| directory.administers(user))
+        };
+        if has_one(&self.directory()) {
+            return Ok(None);
+        }
         let hash = self.hashed(Some(password)).await?;
         let created = self.wall();
         self.change(|directory| {
-            if directory.users(None).next().is_some() {
+            if has_one(directory) {
                 return Ok((Vec::new(), None));
             }
-            let user = User {
+            let version = directory.next_version();
+            let present = directory.user(name).cloned();
+            let user = present.unwrap_or_else(|| User {
                 name: name.clone(),
                 password: hash.clone(),
                 disabled: false,
                 must_change: false,
                 groups: BTreeSet::new(),
                 created,
-                epoch: directory.next_version(),
-                version: directory.next_version(),
-            };
-            let role = "administrator".parse().map_err(invalid)?;
+                epoch: version,
+                version,
+            });
             let grant = Grant {
-                id: directory.next_version(),
+                id: version,
                 to: Grantee::User(name.clone()),
-                role,
+                role: "administrator".parse().map_err(invalid)?,
                 on: On::everything(),
                 created,
             };
-            let changes = vec![
-                Change::Put(Row::User(user.clone())),
-                Change::Put(Row::Grant(grant)),
-            ];
-            Ok((changes, Some(user)))
+            let rows = [Row::User(user.clone()), Row::Grant(grant)];
+            Ok((rows.map(Change::Put).into(), Some(user)))
         })
         .await
     }

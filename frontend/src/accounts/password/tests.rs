@@ -3,6 +3,7 @@
 use super::*;
 use floundr_engine::random::SystemRandom;
 use std::sync::mpsc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// The least that Argon2 takes.
 pub(in crate::accounts) const CHEAP: HasherOptions = HasherOptions {
@@ -19,6 +20,11 @@ const PASSWORD: &str = "correct horse";
 
 fn hasher(options: HasherOptions) -> PasswordHasher {
     PasswordHasher::new(options, &SystemRandom).unwrap()
+}
+
+/// Takes a turn from `hasher`, but no place: who comes meanwhile waits.
+pub(in crate::accounts) async fn hold_turn(hasher: &PasswordHasher) -> OwnedSemaphorePermit {
+    Arc::clone(&hasher.0.turns).acquire_owned().await.unwrap()
 }
 
 /// Lets every task that can go on do so.
@@ -106,7 +112,7 @@ async fn who_finds_every_place_taken_is_told_when_to_come_back() {
         waiting: 1,
         ..CHEAP
     });
-    let turn = Arc::clone(&hasher.0.turns).acquire_owned().await.unwrap();
+    let turn = hold_turn(&hasher).await;
     let others = [(); 2].map(|()| {
         let hasher = hasher.clone();
         tokio::spawn(async move { hasher.verify(PASSWORD, None).await })
@@ -129,7 +135,7 @@ async fn who_goes_away_while_waiting_leaves_its_place() {
         waiting: 0,
         ..CHEAP
     });
-    let turn = Arc::clone(&hasher.0.turns).acquire_owned().await.unwrap();
+    let turn = hold_turn(&hasher).await;
     let waiting = tokio::spawn({
         let hasher = hasher.clone();
         async move { hasher.verify(PASSWORD, None).await }

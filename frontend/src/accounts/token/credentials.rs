@@ -18,7 +18,7 @@ const WITH_MINUS_AND_LINE: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIE
 
 /// A text that nobody may see: a password, a key, a token.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
+pub struct Secret(String);
 
 /// Who somebody says they are, and what they prove it with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub(crate) enum CredentialsError {
 
 impl Secret {
     /// The text, to be compared or hashed.
-    pub(crate) fn expose(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }

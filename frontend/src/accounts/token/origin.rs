@@ -19,7 +19,7 @@ const MAX_PREFIX: usize = 1024;
 
 /// The address that the operator says clients use: `APP_URL`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum AppUrl {
+pub enum AppUrl {
     /// Scheme, host and prefix, without a slash at the end.
     Url(String),
     /// `debug`: the address that is served.
@@ -29,7 +29,7 @@ pub(crate) enum AppUrl {
 /// Not the address of a registry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("app url {url:?} {why}")]
-pub(crate) struct ParseAppUrlError {
+pub struct ParseAppUrlError {
     /// The text.
     url: String,
     /// What is wrong with it.

@@ -9,19 +9,19 @@ use std::str::FromStr;
 
 /// The networks of the proxies in front of this server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct TrustedProxies(Vec<IpNet>);
+pub struct TrustedProxies(Vec<IpNet>);
 
 /// Neither an address nor a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is neither an ip address nor a network such as 10.0.0.0/8")]
-pub(crate) struct ParseProxyError(String);
+pub struct ParseProxyError(String);
 
 // === impl TrustedProxies ===
 
 impl TrustedProxies {
     /// Whether a connection from this address is one of a proxy. An IPv4 address counts as itself
     /// also where the system shows it as an IPv6 one.
-    pub(crate) fn contain(&self, peer: IpAddr) -> bool {
+    pub fn contain(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         self.0.iter().any(|network| network.contains(&peer))
     }

@@ -1,12 +1,12 @@
-//! [`Credentials`]: whether a user's password is right, at the cost of one hash for many requests.
+//! [`PasswordChecker`]: whether a user's password is right, at the cost of one hash for many requests.
 //!
 //! It joins the hasher with the memory of what was right. Requests that bring the same credentials at the
 //! same moment, as the connections of one pull do, share one verification: the first computes, the others
 //! wait for its answer, and if it goes away or fails, the next computes. A wrong answer is shared with those
 //! who wait for it and then forgotten.
 //!
-//! Who logs somebody in asks in this order: [`Credentials::remembers`], else
-//! `RateLimits::may_log_in`, then [`Credentials::check_password`], then tells the limits how it went. So
+//! Who logs somebody in asks in this order: [`PasswordChecker::remembers`], else
+//! `RateLimits::may_log_in`, then [`PasswordChecker::check_password`], then tells the limits how it went. So
 //! who has logged in is not held up by others' failures from the same address. A user that does not exist,
 //! has no password or is disabled is checked with `None` for the hash, so that it takes as long.
 //!
@@ -26,7 +26,7 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 /// Checks passwords. Shared by all requests.
-pub(crate) struct Credentials {
+pub(crate) struct PasswordChecker {
     hasher: PasswordHasher,
     verified: Verified,
     clock: Arc<dyn Clock>,
@@ -47,9 +47,9 @@ struct Seat<'a> {
     answer: Arc<OnceCell<bool>>,
 }
 
-// === impl Credentials ===
+// === impl PasswordChecker ===
 
-impl Credentials {
+impl PasswordChecker {
     /// Checks with `hasher`, and remembers in `verified` by the time of `clock`.
     pub(crate) fn new(hasher: PasswordHasher, verified: Verified, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -131,9 +131,9 @@ impl Credentials {
     }
 }
 
-impl fmt::Debug for Credentials {
+impl fmt::Debug for PasswordChecker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials")
+        f.debug_struct("PasswordChecker")
             .field("hasher", &self.hasher)
             .field("verified", &self.verified)
             .finish_non_exhaustive()
@@ -158,7 +158,7 @@ impl Drop for Seat<'_> {
 mod tests {
     use super::*;
     use crate::accounts::password::HasherOptions;
-    use crate::accounts::password::tests::CHEAP;
+    use crate::accounts::password::tests::{CHEAP, hold_turn};
     use crate::accounts::verified::VerifiedOptions;
     use floundr_engine::clock::Hands;
     use floundr_engine::random::SystemRandom;
@@ -169,7 +169,7 @@ mod tests {
     const PASSWORD: &str = "correct horse";
 
     struct World {
-        credentials: Credentials,
+        credentials: PasswordChecker,
         hands: Arc<Hands>,
         hash: PasswordHash,
     }
@@ -182,7 +182,7 @@ mod tests {
             let clock = Arc::clone(&hands) as Arc<dyn Clock>;
             Self {
                 hash: hasher.hash(PASSWORD).await.unwrap(),
-                credentials: Credentials::new(hasher, verified, clock),
+                credentials: PasswordChecker::new(hasher, verified, clock),
                 hands,
             }
         }
@@ -246,7 +246,13 @@ mod tests {
         };
         for (password, right) in [(PASSWORD, true), ("wrong", false)] {
             let world = World::new(options).await;
-            let checks = (0..50).map(|_connection| world.check(1, password));
+            let turn = hold_turn(world.credentials.hasher()).await;
+            let mut checks = [(); 20].map(|()| Box::pin(world.check(1, password)));
+            let all_wait = checks
+                .iter_mut()
+                .all(|check| check.now_or_never().is_none());
+            assert!(all_wait);
+            drop(turn);
             let answers = join_all(checks).await;
             assert!(answers.into_iter().all(|answer| answer.unwrap() == right));
             assert_eq!(world.verifications(), 1);
@@ -266,13 +272,18 @@ mod tests {
 
     #[tokio::test]
     async fn when_the_one_who_verifies_goes_away_the_next_does() {
-        let world = World::new(CHEAP).await;
+        let options = HasherOptions {
+            at_once: 1,
+            ..CHEAP
+        };
+        let world = World::new(options).await;
+        let turn = hold_turn(world.credentials.hasher()).await;
         let mut first = Box::pin(world.check(1, PASSWORD));
         let mut second = Box::pin(world.check(1, PASSWORD));
         assert!((&mut first).now_or_never().is_none());
         assert!((&mut second).now_or_never().is_none());
         assert_eq!(world.credentials.flights.lock().len(), 1);
-        drop(first);
+        drop((first, turn));
         assert!(second.await.unwrap());
         assert!(world.credentials.flights.lock().is_empty());
     }
@@ -285,10 +296,12 @@ mod tests {
             ..CHEAP
         };
         let world = World::new(options).await;
+        let turn = hold_turn(world.credentials.hasher()).await;
         let mut other = Box::pin(world.check(1, "wrong"));
         assert!((&mut other).now_or_never().is_none());
         let busy = world.check(1, PASSWORD).await;
         assert!(matches!(busy, Err(HasherError::Busy(_))));
+        drop(turn);
         assert!(!other.await.unwrap());
         assert!(world.check(1, PASSWORD).await.unwrap());
         assert!(world.credentials.flights.lock().is_empty());

@@ -1,22 +1,31 @@
-//! [`Client`]: asks the management API, of the running server or of the store itself.
+//! [`Client`]: asks the management API, of a server elsewhere, of the running server on this machine,
+//! or of the store itself.
 //!
 //! Invariants:
-//! 1. A server is asked only if it has this very store open; another one that shares the home
-//!    directory is left alone.
-//! 2. Without a server the same handlers run here, under the store's lock: what a command does and
+//! 1. With `url` only the server there is asked.
+//! 2. A server on this machine is asked only if it has this very store open; another one that shares
+//!    the home directory is left alone.
+//! 3. Without a server the same handlers run here, under the store's lock: what a command does and
 //!    answers does not depend on whether a server runs.
+//!
+//! One question over one connection is in `exchange`, a server elsewhere in `remote`.
 
-use crate::commands::store;
+mod exchange;
+mod remote;
+
+pub(crate) use exchange::{Answer, Refusal};
+
+use crate::commands::{accounts, store};
 use crate::config::Config;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use bytes::Bytes;
 use floundr_engine::Engine;
 use floundr_frontend::manage::{Management, connect};
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{CONTENT_TYPE, HOST, IF_MATCH};
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http_body_util::BodyExt as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use remote::Remote;
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,9 +37,18 @@ const IN_USE: &str = "a process has it open that cannot be asked; if it is a ser
 /// Items asked for at once.
 const PAGE: usize = 500;
 
+/// What a path's segment and a parameter's value have as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
 /// Who answers.
 #[derive(Debug)]
 pub(crate) enum Client {
+    /// A server elsewhere.
+    Elsewhere(Box<Remote>),
     /// The server that listens on this socket.
     Server(PathBuf),
     /// The store, opened here.
@@ -40,6 +58,19 @@ pub(crate) enum Client {
         /// What a server would answer.
         management: Management,
     },
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub(crate) struct Question<'a> {
+    /// The method.
+    pub(crate) method: Method,
+    /// The path, from `/api/v1` on, and the parameters.
+    pub(crate) path: &'a str,
+    /// The JSON that goes with it.
+    pub(crate) body: Option<&'a Value>,
+    /// Only if this is still the version there is.
+    pub(crate) if_match: Option<&'a str>,
 }
 
 /// What becomes of a command whose store does not exist.
@@ -69,11 +100,15 @@ impl Client {
     /// # Errors
     /// What keeps it from both, with what to do about it.
     pub(crate) async fn open(config: &Config, absent: Absent) -> Result<Self> {
+        if let Some(url) = &config.remote.url {
+            return Ok(Self::Elsewhere(Box::new(Remote::new(url, config)?)));
+        }
         let socket = socket(config);
         if let Some(stream) = listening(&socket).await? {
-            let about = answer(exchange(stream, request(&Method::GET, "/api/v1", None)?).await?)?;
+            let request = Question::get("/api/v1").request()?;
+            let about = Answer::of(exchange::ask(stream, request).await?)?;
             let root = canonical(&config.store.root).ok();
-            let is_ours = |root: &Path| about["store"].as_str() == root.to_str();
+            let is_ours = |root: &Path| about.body["store"].as_str() == root.to_str();
             if root.as_deref().is_some_and(is_ours) {
                 return Ok(Self::Server(socket));
             }
@@ -86,7 +121,8 @@ impl Client {
             root.display()
         );
         let engine = store::open(&config.store, IN_USE).await?;
-        let management = Management::new(engine.clone(), root);
+        let accounts = accounts::open(config).await?;
+        let management = Management::new(engine.clone(), root, Some(accounts.clone()));
         Ok(Self::Here { engine, management })
     }
 
@@ -103,12 +139,33 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value> {
-        let request = request(&method, path, body)?;
+        let question = Question {
+            method,
+            path,
+            body,
+            if_match: None,
+        };
+        Ok(self.ask(question).await?.body)
+    }
+
+    /// Asks, and gives the whole answer.
+    ///
+    /// # Errors
+    /// As of [`Self::call`].
+    ///
+    /// # Cancel safety
+    /// As of [`Self::call`].
+    pub(crate) async fn ask(&self, question: Question<'_>) -> Result<Answer> {
+        let request = question.request()?;
         let response = match self {
+            Self::Elsewhere(remote) => {
+                let response = remote.ask(request).await?;
+                return Answer::of(response).map_err(|error| remote.explained(error));
+            }
             Self::Server(socket) => {
                 let stream = listening(socket).await?;
                 let stream = stream.ok_or_else(|| anyhow!("the server has stopped"))?;
-                exchange(stream, request).await?
+                exchange::ask(stream, request).await?
             }
             Self::Here { management, .. } => {
                 let (head, body) = management.handle(request).await.into_parts();
@@ -116,7 +173,7 @@ impl Client {
                 Response::from_parts(head, body.to_bytes())
             }
         };
-        answer(response)
+        Answer::of(response)
     }
 
     /// Asks for a listing page by page; `each` sees every page. `path` ends in `?` or in parameters
@@ -127,12 +184,10 @@ impl Client {
     pub(crate) async fn pages(&self, path: &str, mut each: impl FnMut(Value)) -> Result<()> {
         let mut last = String::new();
         loop {
-            // What a page ends with is a number, a repository's name or hexadecimal: no such
-            // character means anything else in a query.
             let path = format!("{path}n={PAGE}{last}");
             let page = self.call(Method::GET, &path, None).await?;
             last = match &page["next"] {
-                Value::String(next) => format!("&last={next}"),
+                Value::String(next) => format!("&last={}", encoded(next)),
                 Value::Number(next) => format!("&last={next}"),
                 _ => String::new(),
             };
@@ -149,7 +204,7 @@ impl Client {
     /// What was not written at the end.
     pub(crate) async fn close(self) -> Result<()> {
         match self {
-            Self::Server(_) => Ok(()),
+            Self::Elsewhere(_) | Self::Server(_) => Ok(()),
             Self::Here { engine, .. } => engine.close().await.context("cannot close the store"),
         }
     }
@@ -170,49 +225,34 @@ async fn listening(socket: &Path) -> Result<Option<UnixStream>> {
     }
 }
 
-fn request(method: &Method, path: &str, body: Option<&Value>) -> Result<Request<Bytes>> {
-    let body = body.map(Value::to_string).unwrap_or_default();
-    Request::builder()
-        .method(method)
-        .uri(path)
-        .header(HOST, "floundr")
-        .header(CONTENT_TYPE, "application/json")
-        .body(body.into())
-        .context("cannot put the question into a request")
+/// A text as one segment of a path, or as a parameter's value.
+pub(crate) fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, PLAIN).to_string()
 }
 
-async fn exchange(stream: UnixStream, request: Request<Bytes>) -> Result<Response<Bytes>> {
-    const BROKEN: &str = "the server did not answer; its log says more";
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .context(BROKEN)?;
-    let asked = async {
-        let response = sender.send_request(request.map(Full::new)).await?;
-        let (head, body) = response.into_parts();
-        let body = body.collect().await?.to_bytes();
-        Ok::<_, hyper::Error>(Response::from_parts(head, body))
-    };
-    // Dropped together: a question that is given up closes its connection.
-    tokio::pin!(connection, asked);
-    tokio::select! {
-        response = &mut asked => response.context(BROKEN),
-        ended = &mut connection => {
-            ended.context(BROKEN)?;
-            asked.await.context(BROKEN)
+// === impl Question ===
+
+impl<'a> Question<'a> {
+    /// To see what is at `path`.
+    pub(crate) const fn get(path: &'a str) -> Self {
+        Self {
+            method: Method::GET,
+            path,
+            body: None,
+            if_match: None,
         }
     }
-}
 
-/// The body of an answer, or the detail of a problem as an error.
-fn answer(response: Response<Bytes>) -> Result<Value> {
-    let (status, body) = (response.status(), response.into_body());
-    let body: Value = serde_json::from_slice(&body)
-        .with_context(|| format!("the server answered {status} and no JSON"))?;
-    if status.is_success() {
-        return Ok(body);
-    }
-    match body["detail"].as_str() {
-        Some(detail) => bail!("{detail}"),
-        None => bail!("the server answered {status}"),
+    fn request(&self) -> Result<Request<Bytes>> {
+        let mut request = Request::builder().method(&self.method).uri(self.path);
+        if let Some(version) = self.if_match {
+            request = request.header(IF_MATCH, version);
+        }
+        let body = self.body.map(Value::to_string).unwrap_or_default();
+        request
+            .header(HOST, "floundr")
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.into())
+            .context("cannot put the question into a request")
     }
 }

@@ -1,0 +1,282 @@
+//! [`Remote`]: a server elsewhere, over HTTP or HTTPS, asked as somebody.
+//!
+//! Invariants:
+//! 1. A certificate is checked against the system's authorities and the ones of `ca_file`, always.
+//! 2. Nothing that is printed has more of a key than the part that lists show.
+
+use super::exchange::{self, Refusal};
+use crate::config::{Config, server_address};
+use crate::profile::Profile;
+use anyhow::{Context as _, Error, Result, anyhow, bail, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use floundr_frontend::accounts::Secret;
+use http::header::{AUTHORIZATION, HOST, HeaderValue};
+use http::uri::Authority;
+use http::{Request, Response, StatusCode, Uri};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// How long a server may take until it is connected: it is a network away.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A server elsewhere.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    url: String,
+    authority: Authority,
+    /// What stands before every path; no slash at its end.
+    prefix: String,
+    tls: Option<Arc<ClientConfig>>,
+    credentials: Option<Credentials>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Credentials {
+    user: String,
+    password: Secret,
+}
+
+// === impl Remote ===
+
+impl Remote {
+    /// The server at `url`, asked with the configured key, else with that of `floundr.yml` if it is
+    /// for the same server.
+    ///
+    /// # Errors
+    /// A key that is none, or files that cannot be used.
+    pub(super) fn new(url: &str, config: &Config) -> Result<Self> {
+        let uri: Uri = url.parse().with_context(|| format!("cannot use {url}"))?;
+        let authority = uri.authority().cloned();
+        let authority = authority.with_context(|| format!("{url} names no server"))?;
+        let tls = match uri.scheme_str() {
+            Some("https") => Some(Arc::new(tls(config.remote.ca_file.as_deref())?)),
+            _ => None,
+        };
+        let credentials = match &config.remote.key {
+            Some(key) => Some(Credentials::parse(key)?),
+            None => known(url, &config.home)?,
+        };
+        Ok(Self {
+            url: url.to_owned(),
+            authority,
+            prefix: uri.path().trim_end_matches('/').to_owned(),
+            tls,
+            credentials,
+        })
+    }
+
+    /// Asks, with the credentials.
+    ///
+    /// # Errors
+    /// What kept the question from being answered.
+    pub(super) async fn ask(&self, request: Request<Bytes>) -> Result<Response<Bytes>> {
+        let request = self.addressed(request)?;
+        let connecting = tokio::time::timeout(PATIENCE, self.connect());
+        let (stream, tls) = match connecting.await {
+            Ok(stream) => stream.with_context(|| format!("cannot reach {}", self.url))?,
+            Err(_elapsed) => bail!("cannot reach {}: it does not answer", self.url),
+        };
+        match tls {
+            None => exchange::ask(stream, request).await,
+            Some((connector, name)) => {
+                let greeting = tokio::time::timeout(PATIENCE, connector.connect(name, stream));
+                let stream = match greeting.await {
+                    Ok(stream) => stream.map_err(|error| self.distrust(&error))?,
+                    Err(_elapsed) => bail!("cannot reach {}: it does not answer", self.url),
+                };
+                exchange::ask(stream, request).await
+            }
+        }
+    }
+
+    /// A refusal together with what the user can do about it.
+    pub(super) fn explained(&self, error: Error) -> Error {
+        let status = error
+            .downcast_ref::<Refusal>()
+            .map(|refusal| refusal.status);
+        let (url, who) = (&self.url, self.credentials.as_ref().map(Credentials::name));
+        match (status, who) {
+            (Some(StatusCode::UNAUTHORIZED), None) => error.context(format!(
+                "{url} wants to know who asks: give an API key or USER:PASSWORD with FLOUNDR_KEY"
+            )),
+            (Some(StatusCode::UNAUTHORIZED), Some(who)) => error.context(format!(
+                "{url} does not accept {who}: it may be misspelt, revoked, expired or disabled"
+            )),
+            (Some(StatusCode::FORBIDDEN), who) => {
+                let who = who.unwrap_or_else(|| "an unknown caller".to_owned());
+                error.context(format!(
+                    "{who} may not do this: an administrator can change that with floundr grant add"
+                ))
+            }
+            _ => error,
+        }
+    }
+
+    async fn connect(&self) -> Result<(TcpStream, Option<(TlsConnector, ServerName<'static>)>)> {
+        let host = self.authority.host();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let usual = if self.tls.is_some() { 443 } else { 80 };
+        let port = self.authority.port_u16().unwrap_or(usual);
+        let tls = match &self.tls {
+            None => None,
+            Some(config) => {
+                let name = ServerName::try_from(host.to_owned())?;
+                Some((TlsConnector::from(Arc::clone(config)), name))
+            }
+        };
+        Ok((TcpStream::connect((host, port)).await?, tls))
+    }
+
+    fn addressed(&self, mut request: Request<Bytes>) -> Result<Request<Bytes>> {
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str());
+        *request.uri_mut() = format!("{}{path}", self.prefix).parse()?;
+        let host = HeaderValue::from_str(self.authority.as_str())?;
+        request.headers_mut().insert(HOST, host);
+        if let Some(credentials) = &self.credentials {
+            request
+                .headers_mut()
+                .insert(AUTHORIZATION, credentials.header()?);
+        }
+        Ok(request)
+    }
+
+    /// What failed while TLS was agreed upon, with what to do about it.
+    fn distrust(&self, error: &std::io::Error) -> Error {
+        use rustls::CertificateError::{BadSignature, UnknownIssuer};
+        let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+        let next = match cause {
+            Some(rustls::Error::InvalidCertificate(UnknownIssuer | BadSignature)) => {
+                "; name the authority of its certificate with --ca-file"
+            }
+            _ => "",
+        };
+        anyhow!("cannot trust {}: {error}{next}", self.url)
+    }
+}
+
+/// What HTTPS needs: the authorities that are trusted.
+fn tls(ca_file: Option<&Path>) -> Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    // Some of a system's files may be unreadable and the others do; what is missing shows when a
+    // certificate is checked.
+    let (_usable, _unusable) =
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = ca_file {
+        let about = || format!("cannot use ca_file {}", path.display());
+        let mut found = 0;
+        for certificate in CertificateDer::pem_file_iter(path).with_context(about)? {
+            roots
+                .add(certificate.with_context(about)?)
+                .with_context(about)?;
+            found += 1;
+        }
+        ensure!(found > 0, "{}: it has no certificate", about());
+    }
+    ensure!(
+        !roots.is_empty(),
+        "this system trusts no authority: name one with --ca-file"
+    );
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// The credentials of `floundr.yml`, if they are for this server.
+fn known(url: &str, home: &Path) -> Result<Option<Credentials>> {
+    let profile = Profile::read(home)?;
+    let is_same = |there: &String| server_address(there).is_ok_and(|there| there == url);
+    if !profile.url.as_ref().is_some_and(is_same) {
+        return Ok(None);
+    }
+    if let Some(key) = &profile.secret {
+        return Credentials::parse(key).map(Some);
+    }
+    let both = profile.email.zip(profile.password);
+    Ok(both.map(|(user, password)| Credentials { user, password }))
+}
+
+// === impl Credentials ===
+
+impl Credentials {
+    /// An API key, or `USER:PASSWORD`.
+    fn parse(text: &Secret) -> Result<Self> {
+        let whole = text.expose();
+        let (user, password) = match whole.split_once(':') {
+            Some((user, password)) if !user.is_empty() => (user, password),
+            // Whose it is stands in the key.
+            None if whole.starts_with("flr_") => ("token", whole),
+            _ => bail!("the key is neither an API key, which begins with flr_, nor USER:PASSWORD"),
+        };
+        Ok(Self {
+            user: user.to_owned(),
+            password: password.to_owned().into(),
+        })
+    }
+
+    /// What they are called in a message.
+    fn name(&self) -> String {
+        let key = self.password.expose().strip_prefix("flr_");
+        match key.and_then(|key| key.split_once('_')) {
+            Some((id, _secret)) => format!("key {id}"),
+            None => format!("user {}", self.user),
+        }
+    }
+
+    fn header(&self) -> Result<HeaderValue> {
+        let both = format!("{}:{}", self.user, self.password.expose());
+        let text = format!("Basic {}", BASE64_STANDARD.encode(both));
+        let mut header = HeaderValue::from_str(&text)?;
+        header.set_sensitive(true);
+        Ok(header)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Credentials> {
+        Credentials::parse(&text.to_owned().into())
+    }
+
+    #[test]
+    fn a_key_stands_alone_and_a_password_behind_its_user() {
+        let secret = "0".repeat(64);
+        let key = format!("flr_0123456789abcdef_{secret}");
+        let credentials = parsed(&key).unwrap();
+        assert_eq!(credentials.user, "token");
+        assert_eq!(credentials.name(), "key 0123456789abcdef");
+        let credentials = parsed("me@example.com:a:b").unwrap();
+        assert_eq!(credentials.name(), "user me@example.com");
+        assert_eq!(
+            credentials.header().unwrap(),
+            "Basic bWVAZXhhbXBsZS5jb206YTpi"
+        );
+        for bad in ["", "swordfish", ":swordfish"] {
+            let error = parsed(bad).unwrap_err().to_string();
+            assert!(!error.contains("swordfish"), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_debug_text_has_a_secret() {
+        let credentials = parsed("me:swordfish").unwrap();
+        let shown = format!("{credentials:?} {:?}", credentials.header().unwrap());
+        assert!(shown.contains("me"), "{shown}");
+        assert!(!shown.contains("swordfish"), "{shown}");
+        assert!(!shown.contains("Basic"), "{shown}");
+    }
+}
