@@ -43,6 +43,7 @@ pub(crate) enum Expired {
 #[must_use = "the request is over when this is dropped"]
 pub(crate) struct InFlight {
     activity: Arc<Activity>,
+    /// It counts among the answers that the client has to take.
     is_answering: bool,
 }
 
@@ -56,7 +57,7 @@ struct State {
     blocked_since: Option<Instant>,
     /// A request was taken whose answer may not be with the socket entirely.
     owes_answer: bool,
-    /// HTTP/2: answers being sent, and when one of them last went on.
+    /// HTTP/2: answers that the client has to take, and when one of them last went on.
     answers: usize,
     progress: Instant,
 }
@@ -192,19 +193,25 @@ impl Activity {
 impl InFlight {
     /// Its answer begins to be sent.
     pub(crate) fn answering(mut self) -> Self {
-        self.is_answering = true;
-        let mut state = self.activity.state();
-        state.answers += 1;
-        state.progress = Instant::now();
-        drop(state);
+        self.progressed(true);
         self
     }
 
-    /// Another piece of its answer was asked for.
-    pub(crate) fn progressed(&self) {
-        if self.activity.is_multiplexed {
-            self.activity.state().progress = Instant::now();
+    /// Another piece of its answer was asked for. If there is none yet (`has_some` is false), nobody
+    /// waits for the client, until there is: events come when something happens.
+    pub(crate) fn progressed(&mut self, has_some: bool) {
+        if !self.activity.is_multiplexed {
+            return;
         }
+        let mut state = self.activity.state();
+        state.progress = Instant::now();
+        match (self.is_answering, has_some) {
+            (false, true) => state.answers += 1,
+            (true, false) => state.answers -= 1,
+            _ => {}
+        }
+        drop(state);
+        self.is_answering = has_some;
     }
 }
 
@@ -305,6 +312,24 @@ mod tests {
         assert_eq!(expires(&activity), (Some(Expired::Write), 20));
         drop(request);
         assert_eq!(expires(&activity), (Some(Expired::Idle), 30));
+    }
+
+    #[test]
+    fn an_answer_that_has_nothing_to_send_does_not_wait_for_its_client() {
+        for is_multiplexed in [true, false] {
+            let activity = Activity::new(timeouts(), is_multiplexed);
+            let mut events = activity.begin().answering();
+            events.progressed(false);
+            age(&activity, Duration::from_secs(10_000));
+            assert_eq!(expires(&activity).0, None);
+            events.progressed(false);
+            events.progressed(true);
+            age(&activity, Duration::from_secs(5));
+            let stalled = is_multiplexed.then_some(Expired::Write);
+            assert_eq!(expires(&activity).0, stalled);
+            drop(events);
+            assert_eq!(activity.state().answers, 0);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::access::Access;
 use crate::config::Config;
 use crate::manage::Management;
 use crate::metrics::Metrics;
+use crate::services::Services;
 use floundr_engine::Engine;
 use std::sync::Arc;
 
@@ -18,8 +19,8 @@ pub struct Context {
 struct Shared {
     engine: Engine,
     config: Arc<Config>,
-    metrics: Arc<Metrics>,
     access: Access,
+    services: Services,
 }
 
 // === impl Context ===
@@ -28,18 +29,17 @@ impl Context {
     /// A context over an open engine, in which everybody may everything. `config` is expected to be
     /// valid, see [`Config::validate`].
     pub fn new(engine: Engine, config: Config) -> Self {
-        Self::with_access(engine, config, Access::open())
+        let services = Services::plain(&engine);
+        Self::with_access(engine, config, Access::open(), services)
     }
 
     /// A context in which `access` says who may what.
-    pub fn with_access(engine: Engine, config: Config, access: Access) -> Self {
-        let mut metrics = Metrics::new();
-        metrics.watch_check(engine.check_progress());
+    pub fn with_access(engine: Engine, config: Config, access: Access, services: Services) -> Self {
         let shared = Shared {
             engine,
             config: Arc::new(config),
-            metrics: Arc::new(metrics),
             access,
+            services,
         };
         Self {
             shared: Arc::new(shared),
@@ -71,7 +71,12 @@ impl Context {
 
     /// What was counted.
     pub fn metrics(&self) -> &Arc<Metrics> {
-        &self.shared.metrics
+        &self.shared.services.metrics
+    }
+
+    /// What it shares with the management API.
+    pub fn services(&self) -> &Services {
+        &self.shared.services
     }
 
     /// Who may what.

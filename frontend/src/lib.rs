@@ -7,11 +7,13 @@
 mod access;
 pub mod accounts;
 mod activity;
+pub mod audit;
 mod body;
 mod config;
 mod connection;
 mod context;
 mod error;
+pub mod events;
 #[cfg(any(test, feature = "test-util"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -28,6 +30,7 @@ mod response;
 pub mod route;
 mod server;
 mod service;
+mod services;
 mod stream;
 mod tls;
 
@@ -42,4 +45,5 @@ pub use metrics::Metrics;
 pub use route::Route;
 pub use server::{BindError, Server};
 pub use service::{Handler, Peer, Registry};
+pub use services::Services;
 pub use tls::CertificateError;

@@ -3,6 +3,8 @@
 //! Invariant: the number of time series is bounded by this program, never by its clients: routes by
 //! their label, methods by the list here, statuses by their class.
 
+use crate::accounts::Accounts;
+use crate::audit::AuditLog;
 use floundr_engine::CheckProgress;
 use http::{Method, StatusCode};
 use prometheus_client::collector::Collector;
@@ -59,6 +61,13 @@ pub(crate) struct Counted(Arc<Metrics>, fn(&Metrics) -> &Gauge);
 /// How far the store's check is, read when the metrics are asked for.
 #[derive(Debug)]
 struct CheckMetrics(watch::Receiver<CheckProgress>);
+
+/// What somebody else counts, read when the metrics are asked for.
+struct CountOf {
+    name: &'static str,
+    help: &'static str,
+    count: Box<dyn Fn() -> u64 + Send + Sync>,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -126,6 +135,25 @@ impl Metrics {
         (self.registry).register_collector(Box::new(CheckMetrics(progress)));
     }
 
+    /// Counts how often passwords were compared with their hashes: few, however many requests bring
+    /// one.
+    pub(crate) fn watch_accounts(&mut self, accounts: Accounts) {
+        self.registry.register_collector(Box::new(CountOf {
+            name: "password_verifications",
+            help: "Passwords that were compared with a slow hash",
+            count: Box::new(move || accounts.password_verifications()),
+        }));
+    }
+
+    /// Counts what the audit log lost.
+    pub(crate) fn watch_audit(&mut self, audit: AuditLog) {
+        self.registry.register_collector(Box::new(CountOf {
+            name: "audit_lost",
+            help: "Records that the audit log could not keep",
+            count: Box::new(move || audit.lost()),
+        }));
+    }
+
     /// Adds metrics of somebody else, such as of the accounts. Only before it is shared.
     pub fn registry_mut(&mut self) -> &mut Registry {
         &mut self.registry
@@ -175,6 +203,23 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+// === impl CountOf ===
+
+impl Collector for CountOf {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let counter = ConstCounter::new((self.count)());
+        let metric =
+            encoder.encode_descriptor(self.name, self.help, None, counter.metric_type())?;
+        counter.encode(metric)
+    }
+}
+
+impl fmt::Debug for CountOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CountOf").field(&self.name).finish()
     }
 }
 

@@ -20,6 +20,7 @@ use crate::config::Config;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use bytes::Bytes;
 use floundr_engine::Engine;
+use floundr_frontend::Services;
 use floundr_frontend::manage::{Management, connect};
 use http::header::{CONTENT_TYPE, HOST, IF_MATCH};
 use http::{Method, Request, Response};
@@ -57,6 +58,8 @@ pub(crate) enum Client {
         engine: Engine,
         /// What a server would answer.
         management: Management,
+        /// What it shares with a registry: accounts and audit log.
+        services: Services,
     },
 }
 
@@ -122,8 +125,14 @@ impl Client {
         );
         let engine = store::open(&config.store, IN_USE).await?;
         let accounts = accounts::open(config).await?;
-        let management = Management::new(engine.clone(), root, Some(accounts.clone()));
-        Ok(Self::Here { engine, management })
+        let audit = accounts::open_audit(config).await?;
+        let services = Services::new(&engine, Some(accounts), audit);
+        let management = Management::new(engine.clone(), root, services.clone());
+        Ok(Self::Here {
+            engine,
+            management,
+            services,
+        })
     }
 
     /// Asks, and gives the answer's body.
@@ -205,7 +214,12 @@ impl Client {
     pub(crate) async fn close(self) -> Result<()> {
         match self {
             Self::Elsewhere(_) | Self::Server(_) => Ok(()),
-            Self::Here { engine, .. } => engine.close().await.context("cannot close the store"),
+            Self::Here {
+                engine, services, ..
+            } => {
+                services.settle().await;
+                engine.close().await.context("cannot close the store")
+            }
         }
     }
 }

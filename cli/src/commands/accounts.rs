@@ -8,6 +8,7 @@ use crate::profile::Profile;
 use anyhow::{Context as _, Result};
 use floundr_engine::clock::SystemClock;
 use floundr_frontend::accounts::{Accounts, RedbAccountStore, Secret, TokenSecrets, UserName};
+use floundr_frontend::audit::{AuditLog, AuditOptions};
 use floundr_frontend::{Access, AccessOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,6 +47,21 @@ pub(crate) async fn open(config: &Config) -> Result<Accounts> {
     opened
         .await
         .with_context(|| format!("cannot open {}", path.display()))
+}
+
+/// Opens the log of who did what, beside the accounts.
+///
+/// # Errors
+/// What keeps it from being opened.
+pub(crate) async fn open_audit(config: &Config) -> Result<AuditLog> {
+    let directory = directory(&config.store.root).join("audit");
+    let path = directory.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let clock = Arc::new(SystemClock::default());
+        AuditLog::open(&path, &AuditOptions::default(), clock)
+    });
+    let opened = opened.await.context("the audit log was not opened")?;
+    opened.with_context(|| format!("cannot open the audit log in {}", directory.display()))
 }
 
 fn secrets(config: &AccountsConfig) -> TokenSecrets {

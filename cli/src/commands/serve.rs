@@ -20,10 +20,11 @@ use crate::{client, log};
 use anyhow::{Context as _, Result, anyhow, bail};
 use floundr_engine::Engine;
 use floundr_frontend as frontend;
-use floundr_frontend::accounts::Accounts;
+use floundr_frontend::Services;
 use floundr_frontend::manage::{Management, Manager};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -68,14 +69,13 @@ async fn serve(resolved: &Resolved, config: frontend::Config) -> Result<()> {
         true => None,
         false => accounts::first_administrator(&accounts, &resolved.config).await?,
     };
-    let management = Management::new(
-        engine.clone(),
-        &client::canonical(root)?,
-        Some(accounts.clone()),
-    );
+    let audit = accounts::open_audit(&resolved.config).await?;
+    let services = Services::new(&engine, Some(accounts.clone()), audit);
+    let root_name = client::canonical(root)?;
+    let management = Management::new(engine.clone(), &root_name, services.clone());
     let served = served(&config.listen);
     let access = accounts::access(&accounts, &resolved.config, served);
-    let context = frontend::Context::with_access(engine.clone(), config, access);
+    let context = frontend::Context::with_access(engine.clone(), config, access, services.clone());
     let registry = frontend::Registry::new(context.with_management(management.clone()));
     let mut server = frontend::Server::bind(registry)
         .await
@@ -97,7 +97,7 @@ async fn serve(resolved: &Resolved, config: frontend::Config) -> Result<()> {
     };
     output::started(&addresses, root, &welcome);
     engine.set_check_rate(resolved.config.serve.check_rate);
-    until_stopped(server, (engine, accounts), &mut signals).await
+    until_stopped(server, (engine, services), &mut signals).await
 }
 
 /// Host and port, for clients that say none.
@@ -116,9 +116,10 @@ async fn manager(management: Management, config: &Config) -> Result<Manager> {
 
 async fn until_stopped(
     server: frontend::Server,
-    (engine, accounts): (Engine, Accounts),
+    (engine, services): (Engine, Services),
     signals: &mut StopSignals,
 ) -> Result<()> {
+    let events = Arc::clone(&services.events);
     let (stop, stopped) = oneshot::channel::<()>();
     // An error here means that `stop` was dropped, which ends the server as well.
     let shutdown = async move { drop(stopped.await) };
@@ -126,11 +127,9 @@ async fn until_stopped(
         // Whether requests were cut is the log's to say: it is no failure, they were told in time.
         let _all_finished = tokio::select! {
             all_finished = server.run(shutdown) => all_finished,
-            () = accounts.keep() => true,
+            () = services.keep() => true,
         };
-        if let Err(error) = accounts.settle().await {
-            tracing::warn!(%error, "when keys were used last could not be written down");
-        }
+        services.settle().await;
         engine.close().await
     };
     tokio::pin!(ending);
@@ -145,6 +144,7 @@ async fn until_stopped(
             Some(failure)
         }
     };
+    events.end();
     drop(stop);
     let ended = tokio::select! {
         ended = &mut ending => ended,

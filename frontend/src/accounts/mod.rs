@@ -33,6 +33,7 @@ mod store;
 mod tests;
 pub(crate) mod token;
 mod verified;
+mod within;
 
 pub use change::{AccountError, KeyPatch, NewGrant, NewKey, NewUser, RulePatch, Thing, UserPatch};
 pub use directory::Directory;
@@ -51,6 +52,7 @@ pub use store::{AccountStore, AccountStoreError, Change, Row, RowKey, Rows, Sign
 pub use token::credentials::Secret;
 pub use token::origin::{AppUrl, ParseAppUrlError};
 pub use token::proxies::{ParseProxyError, TrustedProxies};
+pub(crate) use within::are_within;
 
 use arc_swap::ArcSwap;
 use checker::PasswordChecker;

@@ -12,10 +12,10 @@
 mod file;
 mod incoming;
 
+use crate::events::EventStream;
 use bytes::Bytes;
 use floundr_engine::blob::BlobReader;
 use floundr_engine::fault::StorageError;
-use futures_util::Stream;
 use http_body::{Frame, SizeHint};
 use std::fmt;
 use std::ops::Range;
@@ -66,7 +66,7 @@ pub enum BodyError {
 enum Content {
     Memory(Bytes),
     Frames(Box<dyn file::Frames>),
-    Stream(Pin<Box<dyn Stream<Item = Bytes> + Send + Sync>>),
+    Events(EventStream),
 }
 
 // === impl Body ===
@@ -95,11 +95,11 @@ impl Body {
         }
     }
 
-    /// What `stream` gives until it ends. Its pieces are never empty.
-    pub fn stream(stream: impl Stream<Item = Bytes> + Send + Sync + 'static) -> Self {
+    /// Events as they happen.
+    pub fn events(events: EventStream) -> Self {
         Self {
             remaining: None,
-            content: Content::Stream(Box::pin(stream)),
+            content: Content::Events(events),
         }
     }
 
@@ -124,12 +124,12 @@ impl http_body::Body for Body {
         let frame = match &mut this.content {
             Content::Memory(content) => Ok(std::mem::take(content)),
             Content::Frames(frames) => ready!(frames.poll_next(cx)),
-            Content::Stream(stream) => {
-                let Some(piece) = ready!(stream.as_mut().poll_next(cx)) else {
+            Content::Events(events) => {
+                let frame = ready!(Pin::new(events).poll_frame(cx));
+                if frame.is_none() {
                     this.remaining = Some(0);
-                    return Poll::Ready(None);
-                };
-                Ok(piece)
+                }
+                return Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})));
             }
         };
         if let (Ok(frame), Some(remaining)) = (&frame, &mut this.remaining) {
@@ -159,19 +159,17 @@ impl fmt::Debug for Body {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::Events;
     use http_body::Body as _;
     use http_body_util::BodyExt as _;
 
     #[tokio::test]
-    async fn a_stream_has_no_length_and_ends_when_it_ends() {
-        let pieces = ["a", "bc"].map(Bytes::from);
-        let mut body = Body::stream(futures_util::stream::iter(pieces));
+    async fn a_stream_of_events_has_no_length_and_is_whole_when_it_has_ended() {
+        let events = Events::default();
+        let mut body = Body::events(events.subscribe(|_| true));
         assert_eq!((body.remaining(), body.size_hint().exact()), (None, None));
-        for piece in ["a", "bc"] {
-            assert!(!body.is_end_stream());
-            let frame = body.frame().await.unwrap().unwrap();
-            assert_eq!(frame.into_data().unwrap(), piece);
-        }
+        assert!(!body.is_end_stream());
+        events.end();
         assert!(body.frame().await.is_none());
         assert!(body.is_end_stream());
     }

@@ -6,11 +6,14 @@ use floundr_engine::backup::{BackupError, BackupOptions};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use utoipa::ToSchema;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = BackupOrder)]
 pub(super) struct Run {
     /// Where to; absolute, because the server's working directory is nobody's business.
+    #[schema(value_type = String)]
     directory: PathBuf,
     #[serde(default)]
     hard_links: bool,
@@ -18,8 +21,10 @@ pub(super) struct Run {
     verify: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BackupReport)]
 struct Report {
+    #[schema(value_type = String)]
     directory: PathBuf,
     blobs: u64,
     manifests: u64,
@@ -33,9 +38,11 @@ struct Report {
     damaged: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BackupProgress)]
 struct Progress {
     phase: &'static str,
+    #[schema(value_type = Option<String>)]
     directory: Option<PathBuf>,
     blobs: u64,
     all_blobs: u64,
@@ -43,7 +50,20 @@ struct Progress {
     kept_bytes: u64,
 }
 
+/// Makes a backup on the machine of the server.
+///
 /// A client that goes away ends its backup, which the next one goes on with.
+#[utoipa::path(
+    post,
+    path = "/api/v1/backup",
+    operation_id = "backup_run",
+    tag = "store",
+    request_body = Run,
+    responses(
+        (status = 200, description = "What is in it, now that it is complete", body = Report),
+        (status = 409, description = "Another one runs, or the directory cannot be used"),
+    ),
+)]
 pub(super) async fn run(engine: &Engine, run: Run) -> Answer {
     let Run {
         directory,
@@ -75,6 +95,16 @@ pub(super) async fn run(engine: &Engine, run: Run) -> Answer {
     )
 }
 
+/// How far the backup is that runs.
+#[utoipa::path(
+    get,
+    path = "/api/v1/backup",
+    operation_id = "backup_show",
+    tag = "store",
+    responses(
+        (status = 200, description = "How far it is", body = Progress),
+    ),
+)]
 pub(super) fn show(engine: &Engine) -> Answer {
     let progress = engine.backup_progress().borrow().clone();
     let directory = Some(progress.directory).filter(|path| !path.as_os_str().is_empty());

@@ -18,6 +18,7 @@ use http_body_util::{BodyExt as _, Collected, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::error::Error;
+use utoipa::ToSchema;
 
 /// Bytes a request's body may have: the longest names, a path and a few lists.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -32,7 +33,7 @@ pub(super) struct Call {
 }
 
 /// What an endpoint takes that takes nothing.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
 
@@ -87,7 +88,6 @@ impl Call {
     ///
     /// # Errors
     /// 400 when the header cannot be read: a change must not be made that was not meant.
-    #[expect(dead_code, reason = "nothing that is served so far can be changed")]
     pub(super) fn if_match(&self) -> Result<IfMatch, Problem> {
         IfMatch::of(&self.headers)
     }

@@ -6,9 +6,11 @@ use super::{Answer, json};
 use floundr_engine::{CheckOptions, CheckReport, Done, Engine, Finding};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CheckOrder)]
 pub(super) struct Run {
     /// Write anew what follows from other rows, remove what nothing needs.
     #[serde(default)]
@@ -19,7 +21,8 @@ pub(super) struct Run {
 }
 
 /// What a check saw, found and did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CheckReport)]
 pub struct Report {
     clean: bool,
     rows: u64,
@@ -33,7 +36,7 @@ pub struct Report {
     findings: Vec<Found>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Found {
     digest: Option<String>,
     place: String,
@@ -41,7 +44,8 @@ struct Found {
     done: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CheckProgress)]
 struct Progress {
     running: bool,
     paused: bool,
@@ -53,7 +57,19 @@ struct Progress {
     remaining_ms: Option<u64>,
 }
 
+/// Reads everything that is stored and says what is not as it was put.
+///
 /// A client that goes away ends its check; what it had marked or repaired is so.
+#[utoipa::path(
+    post,
+    path = "/api/v1/check",
+    operation_id = "check_run",
+    tag = "store",
+    request_body = Run,
+    responses(
+        (status = 200, description = "What was read, found and done", body = Report),
+    ),
+)]
 pub(super) async fn run(engine: &Engine, run: Run) -> Answer {
     let options = CheckOptions {
         repair: run.repair,
@@ -63,6 +79,16 @@ pub(super) async fn run(engine: &Engine, run: Run) -> Answer {
     json(StatusCode::OK, &Report::from(report))
 }
 
+/// How far the check in the background is.
+#[utoipa::path(
+    get,
+    path = "/api/v1/check",
+    operation_id = "check_show",
+    tag = "store",
+    responses(
+        (status = 200, description = "How far it is", body = Progress),
+    ),
+)]
 pub(super) fn show(engine: &Engine) -> Answer {
     let progress = *engine.check_progress().borrow();
     json(

@@ -56,9 +56,14 @@ impl EntityTag {
         Ok(Self(tag))
     }
 
+    /// The tag of a thing that counts its versions itself.
+    pub(super) fn version(version: u64) -> Self {
+        Self(version.to_string())
+    }
+
     fn extend<B>(&self, response: &mut Response<B>) {
         let value = format!("\"{}\"", self.0);
-        let value = HeaderValue::try_from(value).expect("hex digits are a header value");
+        let value = HeaderValue::try_from(value).expect("digits are a header value");
         response.headers_mut().insert(ETAG, value);
     }
 }

@@ -4,7 +4,7 @@
 //! Times are milliseconds of engine time, which stands still while no process has the store open.
 
 use super::call::Nothing;
-use super::query::Query;
+use super::query::{PageParameters, Query};
 use super::{Answer, Problem, ProblemCode, json};
 use floundr_engine::Engine;
 use floundr_engine::clock::EngineTime;
@@ -14,9 +14,10 @@ use floundr_engine::gc::{
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// How to collect.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Collect {
     /// Instead of the grace period the store was opened with.
@@ -29,7 +30,8 @@ pub(super) struct Collect {
     dry_run: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GcReport)]
 struct Report {
     unlinked: u64,
     removed: u64,
@@ -45,7 +47,8 @@ struct Report {
     dry_run: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GcStatus)]
 struct Status {
     phase: &'static str,
     paused: bool,
@@ -67,26 +70,29 @@ struct Status {
     last_error: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct DamagedRow {
     table: &'static str,
     key: String,
     why: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GcLastRun)]
 struct LastRun {
     ended_ms_ago: u64,
     report: Report,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GcPlan)]
 struct Plan {
     items: Vec<Item>,
     next: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GcPlanItem)]
 struct Item {
     repository: Option<String>,
     digest: String,
@@ -98,6 +104,20 @@ struct Item {
     due_for_ms: Option<u64>,
 }
 
+/// Collects what is due now, or sums up what that would do.
+///
+/// Answers when it is done; closing the connection ends it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/gc",
+    operation_id = "gc_run",
+    tag = "collection",
+    request_body = Collect,
+    responses(
+        (status = 200, description = "What was collected, or would be", body = Report),
+        (status = 409, description = "Collection is paused"),
+    ),
+)]
 pub(super) async fn run(engine: &Engine, collect: Collect) -> Answer {
     let options = CollectOptions {
         grace: collect.grace_ms.map(Duration::from_millis),
@@ -108,6 +128,16 @@ pub(super) async fn run(engine: &Engine, collect: Collect) -> Answer {
     json(StatusCode::OK, &Report::from(report))
 }
 
+/// Where the collector stands, how long its queues are, and what damage it met.
+#[utoipa::path(
+    get,
+    path = "/api/v1/gc",
+    operation_id = "gc_status",
+    tag = "collection",
+    responses(
+        (status = 200, description = "Where it stands", body = Status),
+    ),
+)]
 pub(super) fn status(engine: &Engine) -> Answer {
     let collector = engine.collector();
     let (status, queues) = (collector.status(), collector.queues()?);
@@ -142,6 +172,20 @@ pub(super) fn status(engine: &Engine) -> Answer {
     json(StatusCode::OK, &answer)
 }
 
+/// What a collection would take now, in its order.
+#[utoipa::path(
+    get,
+    path = "/api/v1/gc/plan",
+    operation_id = "gc_plan",
+    tag = "collection",
+    params(
+        ("grace_ms" = Option<u64>, Query, description = "Instead of the grace period of the server"),
+        PageParameters,
+    ),
+    responses(
+        (status = 200, description = "A page of it", body = Plan),
+    ),
+)]
 pub(super) async fn plan(engine: &Engine, mut query: Query) -> Answer {
     let options = CollectOptions {
         grace: query.take("grace_ms")?.map(Duration::from_millis),
@@ -159,11 +203,33 @@ pub(super) async fn plan(engine: &Engine, mut query: Query) -> Answer {
     json(StatusCode::OK, &Plan { items, next })
 }
 
+/// Removes nothing from now on, over restarts too, until it is resumed.
+#[utoipa::path(
+    post,
+    path = "/api/v1/gc/pause",
+    operation_id = "gc_pause",
+    tag = "collection",
+    request_body = Nothing,
+    responses(
+        (status = 200, description = "Where it stands", body = Status),
+    ),
+)]
 pub(super) async fn pause(engine: &Engine, _body: Nothing) -> Answer {
     engine.collector().pause().await?;
     status(engine)
 }
 
+/// Ends a pause.
+#[utoipa::path(
+    post,
+    path = "/api/v1/gc/resume",
+    operation_id = "gc_resume",
+    tag = "collection",
+    request_body = Nothing,
+    responses(
+        (status = 200, description = "Where it stands", body = Status),
+    ),
+)]
 pub(super) async fn resume(engine: &Engine, _body: Nothing) -> Answer {
     engine.collector().resume().await?;
     status(engine)

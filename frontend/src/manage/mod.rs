@@ -5,7 +5,9 @@
 //! call      what a handler reads of a request: parameters, body, conditions
 //! query     the parameters of listings            etag   versions of what can be changed
 //! problem   what is refused and why, in the form of RFC 9457
-//! about; gc, why, usage, check, backup, undelete; repositories   the endpoints by subject, thin
+//! server    the program itself    openapi   the document that describes all of this
+//! accounts  users, roles, grants, keys, rules    admission   whether who asks may
+//! store     the store: gc, why, usage, check, backup, undelete       repositories
 //! socket    the unix socket they are served on    over_http   the registry's own listeners
 //! ```
 //! Invariants:
@@ -16,21 +18,20 @@
 //!    who may ask it (see [`route::Need`]).
 //! 3. An answer is a JSON object, a refusal a problem; every one is small, and so is a request.
 
-mod about;
+mod accounts;
+mod admission;
 mod backup;
 mod call;
 mod check;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "nothing that is served so far can be changed")
-)]
 mod etag;
 mod gc;
+mod openapi;
 mod over_http;
 mod problem;
 mod query;
 mod repositories;
 pub mod route;
+mod server;
 mod socket;
 mod store;
 mod undelete;
@@ -51,12 +52,12 @@ use crate::access::Caller;
 use crate::accounts::Accounts;
 use crate::body::Body;
 use crate::response::{typed, without_body};
+use crate::services::Services;
 use bytes::Bytes;
 use call::Call;
 use floundr_engine::Engine;
 use futures_util::FutureExt as _;
 use http::{Method, Request, Response, StatusCode};
-use route::{RepositoryRoute, ServerRoute};
 use serde::Serialize;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -73,7 +74,7 @@ pub struct Management {
 struct Shared {
     engine: Engine,
     store: PathBuf,
-    accounts: Option<Accounts>,
+    services: Services,
 }
 
 /// A handler's answer.
@@ -82,14 +83,14 @@ type Answer = Result<Response<Body>, Problem>;
 // === impl Management ===
 
 impl Management {
-    /// Over `engine`, whose store lies in `store`, and `accounts`, unless the registry is open.
-    pub fn new(engine: Engine, store: &Path, accounts: Option<Accounts>) -> Self {
+    /// Over `engine`, whose store lies in `store`, and what it shares with the registry.
+    pub fn new(engine: Engine, store: &Path, services: Services) -> Self {
         let store = store.to_owned();
         Self {
             shared: Arc::new(Shared {
                 engine,
                 store,
-                accounts,
+                services,
             }),
         }
     }
@@ -100,12 +101,22 @@ impl Management {
     /// # Cancel safety
     /// As of the engine's call behind it: a backup that is given up ends.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Body> {
+        self.handle_as(Caller::operator(), request).await
+    }
+
+    /// Answers one request of `caller`, as [`Management::handle`] does.
+    ///
+    /// # Cancel safety
+    /// As of [`Management::handle`].
+    pub async fn handle_as(&self, caller: Caller, request: Request<Bytes>) -> Response<Body> {
         let started = Instant::now();
         let (parts, body) = request.into_parts();
         let (method, path) = (&parts.method, parts.uri.path());
         let route = ManageRoute::parse(method, path);
-        let caller = Caller::operator();
-        let asked = route.and_then(|route| Ok((route, Call::new(caller, &parts, body)?)));
+        let asked = route.and_then(|route| {
+            admission::admit(&caller, route.need())?;
+            Ok((route, Call::new(caller, &parts, body)?))
+        });
         let response = self.answer(asked, method).await;
         tracing::info!(
             target: "floundr::manage",
@@ -146,13 +157,10 @@ impl Management {
 
     async fn dispatch(&self, route: ManageRoute, call: Call) -> Answer {
         match route {
-            ManageRoute::Server(route) => match route {
-                ServerRoute::About => about::show(self, call),
-            },
+            ManageRoute::Server(route) => server::answer(self, &route, call),
             ManageRoute::Store(route) => store::answer(self, route, call).await,
-            ManageRoute::Repository(route) => match route {
-                RepositoryRoute::Create => repositories::create(self.engine(), call.read()?).await,
-            },
+            ManageRoute::Repository(route) => repositories::answer(self, route, call).await,
+            ManageRoute::Account(route) => accounts::answer(self, route, call).await,
         }
     }
 
@@ -165,10 +173,15 @@ impl Management {
     /// # Errors
     /// 404 in a registry that is open to everybody.
     fn accounts(&self) -> Result<&Accounts, Problem> {
-        self.shared.accounts.as_ref().ok_or_else(|| {
-            let detail = "this registry has no accounts: it was started with --no-auth";
+        self.shared.services.accounts.as_ref().ok_or_else(|| {
+            let detail = "this registry has no accounts";
             Problem::new(ProblemCode::NotFound, detail)
         })
+    }
+
+    /// What it shares with the registry.
+    fn services(&self) -> &Services {
+        &self.shared.services
     }
 
     /// The store's directory.

@@ -9,8 +9,9 @@ use crate::error::{ApiError, ErrorCode};
 use floundr_engine::fault::StorageError;
 use http::header::{HeaderName, HeaderValue};
 use http::{Response, StatusCode};
-use serde_json::json;
+use serde::Serialize;
 use std::fmt;
+use utoipa::ToSchema;
 
 /// The kind of a problem: the last part of its `type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +26,18 @@ pub enum ProblemCode {
     Forbidden,
     /// There is no such thing, or none that who asks may know of.
     NotFound,
+    /// There is no user, role, grant, key or rule of that name.
+    Unknown,
+    /// There is one of that name already.
+    Exists,
+    /// It is as it is in every registry.
+    BuiltIn,
+    /// Nobody who could administer the server would be left.
+    LastAdministrator,
+    /// Not a password that can be set.
+    PasswordUnfit,
+    /// Not the present password.
+    WrongPassword,
     /// The body cannot be understood.
     BodyInvalid,
     /// The body has more bytes than [`super::MAX_BODY`].
@@ -51,7 +64,7 @@ pub enum ProblemCode {
     TooMany,
     /// Collection is paused.
     Paused,
-    /// Somebody else works on it.
+    /// Somebody works with it, or needs it.
     InUse,
     /// The directory cannot be used for this.
     DirectoryUnfit,
@@ -71,6 +84,21 @@ pub struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+/// What goes over the wire.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemBody {
+    /// `urn:floundr:problem:` and the kind.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind for people.
+    title: &'static str,
+    /// The status of the answer.
+    status: u16,
+    /// What is the matter with this very request.
+    detail: String,
+}
+
 // === impl ProblemCode ===
 
 impl ProblemCode {
@@ -82,6 +110,12 @@ impl ProblemCode {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not-found",
+            Self::Unknown => "unknown",
+            Self::Exists => "exists",
+            Self::BuiltIn => "built-in",
+            Self::LastAdministrator => "last-administrator",
+            Self::PasswordUnfit => "password-unfit",
+            Self::WrongPassword => "wrong-password",
             Self::BodyInvalid => "body-invalid",
             Self::TooLarge => "too-large",
             Self::Timeout => "timeout",
@@ -111,6 +145,12 @@ impl ProblemCode {
             Self::Unauthorized => "it is not known who asks",
             Self::Forbidden => "who asks may not do this",
             Self::NotFound => "there is no such thing",
+            Self::Unknown => "there is none of that name",
+            Self::Exists => "there is one already",
+            Self::BuiltIn => "it is built in",
+            Self::LastAdministrator => "the last administrator stays",
+            Self::PasswordUnfit => "not a password that can be set",
+            Self::WrongPassword => "the password is not right",
             Self::BodyInvalid => "the body cannot be understood",
             Self::TooLarge => "the body is too large",
             Self::Timeout => "the body did not come",
@@ -124,7 +164,7 @@ impl ProblemCode {
             Self::Precondition => "it has changed since",
             Self::TooMany => "too many requests",
             Self::Paused => "collection is paused",
-            Self::InUse => "somebody else works on it",
+            Self::InUse => "it is in use",
             Self::DirectoryUnfit => "the directory cannot be used for this",
             Self::Full => "the disk is full",
             Self::Unavailable => "the store takes no writes at the moment",
@@ -135,22 +175,31 @@ impl ProblemCode {
     /// The status of the answer.
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::NoEndpoint | Self::NotFound | Self::DigestUnknown | Self::NotDeleted => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NoEndpoint
+            | Self::NotFound
+            | Self::Unknown
+            | Self::DigestUnknown
+            | Self::NotDeleted => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::WrongPassword => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::Precondition => StatusCode::PRECONDITION_FAILED,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyInvalid
+            | Self::PasswordUnfit
             | Self::HeaderInvalid
             | Self::ParameterInvalid
             | Self::NameInvalid
             | Self::DigestInvalid => StatusCode::BAD_REQUEST,
-            Self::InUse | Self::DirectoryUnfit | Self::Paused | Self::Taken => StatusCode::CONFLICT,
+            Self::Exists
+            | Self::BuiltIn
+            | Self::LastAdministrator
+            | Self::InUse
+            | Self::DirectoryUnfit
+            | Self::Paused
+            | Self::Taken => StatusCode::CONFLICT,
             Self::Full => StatusCode::INSUFFICIENT_STORAGE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -189,14 +238,15 @@ impl Problem {
 
     /// The answer that tells it.
     pub(crate) fn into_response(self) -> Response<Body> {
-        let body = json!({
-            "type": format!("urn:floundr:problem:{}", self.code.name()),
-            "title": self.code.title(),
-            "status": self.status().as_u16(),
-            "detail": self.detail,
-        });
-        let body = body.to_string().into();
-        let mut response = with_type(self.status(), "application/problem+json", body);
+        let status = self.status();
+        let body = ProblemBody {
+            kind: format!("urn:floundr:problem:{}", self.code.name()),
+            title: self.code.title(),
+            status: status.as_u16(),
+            detail: self.detail,
+        };
+        let body = serde_json::to_vec(&body).expect("texts and a number have their JSON");
+        let mut response = with_type(status, "application/problem+json", body.into());
         response.headers_mut().extend(self.headers);
         response
     }

@@ -8,6 +8,7 @@ use super::{Problem, ProblemCode};
 use floundr_engine::page::Page;
 use std::fmt::Display;
 use std::str::FromStr;
+use utoipa::IntoParams;
 
 /// Items of a page when the request names no number, and the most there are.
 const USUAL: usize = 100;
@@ -16,6 +17,17 @@ const MOST: usize = 1000;
 /// The parameters that were not read yet.
 #[derive(Debug)]
 pub(super) struct Query(Vec<(String, String)>);
+
+/// The parameters of a page, as the OpenAPI document tells them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it is read by name, see Query::page")]
+pub(super) struct PageParameters {
+    /// At most how many items: 100, and never more than 1000.
+    n: Option<u64>,
+    /// The `next` of the page before.
+    last: Option<String>,
+}
 
 // === impl Query ===
 

@@ -3,6 +3,21 @@
 use super::call::Call;
 use super::route::StoreRoute;
 use super::{Answer, Management, backup, check, gc, undelete, usage, why};
+use utoipa::OpenApi;
+
+/// What the OpenAPI document says of them.
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        gc::run, gc::status, gc::plan, gc::pause, gc::resume, why::show, usage::show, backup::run,
+        backup::show, check::run, check::show, undelete::list, undelete::restore,
+    ),
+    tags(
+        (name = "collection", description = "Giving back what nothing needs"),
+        (name = "store", description = "What the store holds, whether it is whole, its backups"),
+    ),
+)]
+pub(super) struct Document;
 
 pub(super) async fn answer(management: &Management, route: StoreRoute, call: Call) -> Answer {
     let engine = management.engine();

@@ -2,30 +2,32 @@
 //! a repository, a manifest or a tag.
 
 use super::gc::millis;
-use super::query::Query;
+use super::query::{PageParameters, Query};
 use super::{Answer, Problem, ProblemCode, json};
 use floundr_engine::Engine;
 use floundr_engine::name::{Reference, RepositoryName};
 use floundr_engine::repository::{RestoreError, RestoredManifest};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A repository, or what its reference names in it: a tag or a digest.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Undelete {
     repository: String,
     reference: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Deleted {
     items: Vec<Item>,
     next: Option<String>,
 }
 
 /// A deleted repository, or a deleted manifest of one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeletedItem)]
 struct Item {
     repository: String,
     digest: Option<String>,
@@ -37,7 +39,7 @@ struct Item {
     restorable_for_ms: u64,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 struct Restored {
     repository: String,
     digest: Option<String>,
@@ -46,7 +48,20 @@ struct Restored {
     missing_blobs: Vec<String>,
 }
 
-/// The deleted repositories, or with `repository` its deleted manifests.
+/// The deleted repositories that can be restored, or the deleted manifests of one.
+#[utoipa::path(
+    get,
+    path = "/api/v1/deleted",
+    operation_id = "deleted",
+    tag = "store",
+    params(
+        ("repository" = Option<String>, Query, description = "Whose manifests are meant"),
+        PageParameters,
+    ),
+    responses(
+        (status = 200, description = "A page of them", body = Deleted),
+    ),
+)]
 pub(super) async fn list(engine: &Engine, mut query: Query) -> Answer {
     let answer = match query.take::<RepositoryName>("repository")? {
         Some(name) => manifests(engine, &name, query).await?,
@@ -93,7 +108,19 @@ async fn manifests(
     Ok(Deleted { items, next })
 }
 
-/// Durable when it answers.
+/// Restores a repository, or a tag or digest in it. Durable when it answers.
+#[utoipa::path(
+    post,
+    path = "/api/v1/undelete",
+    operation_id = "undelete",
+    tag = "store",
+    request_body = Undelete,
+    responses(
+        (status = 200, description = "What was restored", body = Restored),
+        (status = 404, description = "It is not among what can be restored"),
+        (status = 409, description = "A new repository has its name"),
+    ),
+)]
 pub(super) async fn restore(engine: &Engine, undelete: Undelete) -> Answer {
     let name: RepositoryName = undelete
         .repository

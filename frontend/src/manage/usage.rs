@@ -1,19 +1,21 @@
 //! `GET /api/v1/usage`: what the store takes, and which repository holds how much of it.
 
-use super::query::Query;
+use super::query::{PageParameters, Query};
 use super::{Answer, json};
 use floundr_engine::Engine;
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Usage {
     store: Store,
     repositories: Vec<Repository>,
     next: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StoreUsage)]
 struct Store {
     logical_bytes: u64,
     stored_bytes: u64,
@@ -24,7 +26,8 @@ struct Store {
     free_bytes: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RepositoryUsage)]
 struct Repository {
     name: String,
     blobs: u64,
@@ -36,6 +39,19 @@ struct Repository {
     unreadable: u64,
 }
 
+/// What the store takes, and what each repository holds.
+#[utoipa::path(
+    get,
+    path = "/api/v1/usage",
+    operation_id = "usage",
+    tag = "store",
+    params(
+        PageParameters,
+    ),
+    responses(
+        (status = 200, description = "The store, and a page of its repositories", body = Usage),
+    ),
+)]
 pub(super) async fn show(engine: &Engine, query: Query) -> Answer {
     let listing = engine.usage(query.page()?).await?;
     let store = engine.store_usage().await?;

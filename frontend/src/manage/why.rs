@@ -1,7 +1,7 @@
 //! `GET /api/v1/digests/<digest>`: who holds a digest, what leads to it there, or when it goes.
 
 use super::gc::millis;
-use super::query::Query;
+use super::query::{PageParameters, Query};
 use super::{Answer, Problem, ProblemCode, json};
 use floundr_engine::Engine;
 use floundr_engine::clock::EngineTime;
@@ -9,8 +9,9 @@ use floundr_engine::digest::Digest;
 use floundr_engine::gc::{self, HolderState, Standing, StoredIn};
 use http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Why {
     digest: String,
     /// Where its bytes lie; `null`: it is a manifest, whose bytes lie in the metadata.
@@ -19,7 +20,8 @@ struct Why {
     next: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StoredBytes)]
 struct Stored {
     size: u64,
     damaged: bool,
@@ -29,7 +31,7 @@ struct Stored {
     offset: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Holder {
     repository: String,
     /// The repository was deleted; what it holds goes when it cannot be restored any more.
@@ -48,7 +50,7 @@ struct Holder {
 }
 
 /// Nothing here links it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[expect(
     clippy::struct_field_names,
     reason = "a number in JSON has its unit in its name"
@@ -59,7 +61,7 @@ struct Garbage {
     due_in_ms: u64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Edge {
     source: String,
     reason: &'static str,
@@ -72,12 +74,28 @@ struct Edge {
     damaged: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HoldingTag)]
 struct Tag {
     tag: String,
     manifest: String,
 }
 
+/// Where the bytes of a digest lie, who holds it, and what keeps it there or when it goes.
+#[utoipa::path(
+    get,
+    path = "/api/v1/digests/{digest}",
+    operation_id = "why",
+    tag = "store",
+    params(
+        ("digest" = String, Path, description = "Of a blob or a manifest"),
+        PageParameters,
+    ),
+    responses(
+        (status = 200, description = "Where it lies, and a page of its holders", body = Why),
+        (status = 404, description = "No repository holds it"),
+    ),
+)]
 pub(super) async fn show(engine: &Engine, digest: &Digest, query: Query) -> Answer {
     let why = engine.why(digest, query.page()?).await?.ok_or_else(|| {
         let detail = format!("no repository holds {digest}, as a blob or as a manifest");

@@ -8,12 +8,14 @@
 
 mod access_log; // what is logged while a test runs
 mod registry; // a registry over a store in memory, and what a client sees of it
+mod schema; // checks JSON against the document's schemas
 mod support; // a server with a handler that does as it is told, raw clients
 mod wire; // a registry behind a socket, and requests as bytes
 
 // The transport half: what happens around a handler.
 mod connections; // protocols, slow and silent clients, floods, early answers
 mod drain; // stopping while requests are in flight
+mod events; // streams that are silent, and that end
 mod pipeline; // request ids, access log, metrics, panics, body timeouts
 mod refusals; // of what never became a request
 mod tls; // certificates, ALPN, reload
@@ -30,6 +32,7 @@ mod damage; // a flipped bit: found, not served, healed by a push
 mod listings; // tags, catalog: pages and links
 mod manage; // the management API beside them
 mod manifests; // push, pull, tags, conditions, delete
+mod openapi; // its document, and that answers are as it says
 mod over_a_socket; // answers without bodies, as bytes of HTTP/1.1
 mod pains; // where users of other registries hurt
 mod referrers; // filter, pages, the fallback tag

@@ -10,8 +10,9 @@ use floundr_engine::digest::{Algorithm, Digest};
 use floundr_engine::disk::MemoryDisk;
 use floundr_engine::{Engine, Options};
 use floundr_frontend::accounts::{Accounts, MemoryAccountStore, TokenSecrets};
+use floundr_frontend::audit::AuditLog;
 use floundr_frontend::manage::Management;
-use floundr_frontend::{Access, AccessOptions, BoxError, Config, Context, Registry};
+use floundr_frontend::{Access, AccessOptions, BoxError, Config, Context, Registry, Services};
 use futures_util::stream;
 use http::{HeaderMap, Request};
 use http_body::Frame;
@@ -85,12 +86,14 @@ impl TestRegistry {
         accounts: Option<Accounts>,
     ) -> Self {
         let engine = Engine::open(options.clone()).await.unwrap();
-        let management = Management::new(engine.clone(), Path::new("/store"), accounts.clone());
+        let audit = AuditLog::in_memory(Arc::new(SystemClock::default())).unwrap();
+        let services = Services::new(&engine, accounts.clone(), audit);
+        let management = Management::new(engine.clone(), Path::new("/store"), services.clone());
         let access = match &accounts {
             Some(accounts) => Access::by(accounts.clone(), AccessOptions::default()),
             None => Access::open(),
         };
-        let context = Context::with_access(engine.clone(), config.clone(), access);
+        let context = Context::with_access(engine.clone(), config.clone(), access, services);
         let registry = Registry::new(context.with_management(management.clone()));
         Self {
             registry,

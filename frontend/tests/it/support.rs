@@ -4,6 +4,7 @@
 //! The header `x-do` says what the handler does, so that these tests depend on no endpoint.
 
 use bytes::Bytes;
+use floundr_frontend::events::Events;
 use floundr_frontend::{
     ApiError, Body, Config, ErrorCode, Handler, Metrics, Registry, RequestBody, RequestBodyError,
     Route, Server,
@@ -44,6 +45,8 @@ pub(crate) struct Obedient {
     pub(crate) waiting: Arc<Semaphore>,
     /// A permit for each waiting request that may go on.
     pub(crate) release: Arc<Semaphore>,
+    /// What is sent to who asks for events, from when a permit was added to `waiting`.
+    pub(crate) events: Arc<Events>,
 }
 
 // === impl TestServer ===
@@ -58,6 +61,7 @@ impl TestServer {
         let obedient = Obedient {
             waiting: Arc::new(Semaphore::new(0)),
             release: Arc::new(Semaphore::new(0)),
+            events: Arc::default(),
         };
         let registry =
             Registry::with_handler(Arc::new(config), Arc::clone(&metrics), obedient.clone());
@@ -119,6 +123,11 @@ impl Handler for Obedient {
                 self.waiting.add_permits(1);
                 self.release.acquire().await.unwrap().forget();
                 Ok(Response::new(Body::full("late")))
+            }
+            "events" => {
+                let events = self.events.subscribe(|_| true);
+                self.waiting.add_permits(1);
+                Ok(Response::new(Body::events(events)))
             }
             _ => Ok(Response::new(Body::full("ok"))),
         }

@@ -198,7 +198,8 @@ impl AccountError {
         Self::Exists { thing, name }
     }
 
-    fn unknown(thing: Thing, name: impl fmt::Display) -> Self {
+    /// There is no such thing.
+    pub(crate) fn unknown(thing: Thing, name: impl fmt::Display) -> Self {
         let name = name.to_string();
         Self::Unknown { thing, name }
     }

@@ -98,7 +98,8 @@ impl Rule {
         }
     }
 
-    fn says_nothing(&self) -> bool {
+    /// Whether it is as good as none.
+    pub fn says_nothing(&self) -> bool {
         !self.public && self.quota.is_none() && self.immutable_tags.is_empty()
     }
 }

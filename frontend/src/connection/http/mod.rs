@@ -266,8 +266,9 @@ impl Body for Tracked {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        this.in_flight.progressed();
-        Pin::new(&mut this.answer).poll_frame(cx)
+        let frame = Pin::new(&mut this.answer).poll_frame(cx);
+        this.in_flight.progressed(frame.is_ready());
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -219,7 +219,7 @@ impl Methods {
 // === impl Segment ===
 
 /// A value of the engine, or the refusal that names it.
-fn parsed<T>(text: &str, code: ProblemCode) -> Result<T, Problem>
+pub(super) fn parsed<T>(text: &str, code: ProblemCode) -> Result<T, Problem>
 where
     T: std::str::FromStr<Err: Display>,
 {

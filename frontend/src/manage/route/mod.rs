@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! endpoint                     the table's form and the grammar of paths
-//! server, store, repository    the endpoints by subject, a line each
+//! server, store, repository, accounts    the endpoints by subject, a line each
 //! ```
 //! A new endpoint is a line of its subject, an arm of its `need`, and an arm of its handlers; a new
 //! subject is a variant here.
 
+mod accounts;
 mod endpoint;
 mod repository;
 mod server;
@@ -14,6 +15,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use accounts::AccountRoute;
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::PREFIX;
 pub use repository::RepositoryRoute;
@@ -35,6 +37,8 @@ pub enum ManageRoute {
     Store(StoreRoute),
     /// Repositories and what is in them.
     Repository(RepositoryRoute),
+    /// Accounts.
+    Account(AccountRoute),
 }
 
 /// Who may ask. The operator and a server administrator may ask everything.
@@ -86,16 +90,24 @@ impl ManageRoute {
         if let Some(route) = StoreRoute::find(method, path, methods)? {
             return Ok(Some(Self::Store(route)));
         }
-        let route = RepositoryRoute::find(method, path, methods)?;
-        Ok(route.map(Self::Repository))
+        if let Some(route) = RepositoryRoute::find(method, path, methods)? {
+            return Ok(Some(Self::Repository(route)));
+        }
+        let route = AccountRoute::find(method, path, methods)?;
+        Ok(route.map(Self::Account))
     }
 
     /// Every endpoint there is.
     pub fn all() -> impl Iterator<Item = Endpoint> {
-        [ServerRoute::ALL, StoreRoute::ALL, RepositoryRoute::ALL]
-            .into_iter()
-            .flatten()
-            .copied()
+        [
+            ServerRoute::ALL,
+            StoreRoute::ALL,
+            RepositoryRoute::ALL,
+            AccountRoute::ALL,
+        ]
+        .into_iter()
+        .flatten()
+        .copied()
     }
 
     /// Its line of the table.
@@ -104,6 +116,7 @@ impl ManageRoute {
             Self::Server(route) => route.endpoint(),
             Self::Store(route) => route.endpoint(),
             Self::Repository(route) => route.endpoint(),
+            Self::Account(route) => route.endpoint(),
         }
     }
 
@@ -118,6 +131,7 @@ impl ManageRoute {
             Self::Server(route) => route.need(),
             Self::Store(route) => route.need(),
             Self::Repository(route) => route.need(),
+            Self::Account(route) => route.need(),
         }
     }
 }

@@ -8,6 +8,8 @@ endpoints! {
     pub enum ServerRoute {
         /// Which program and which store.
         About = "about" GET "",
+        /// What there is to be asked, as an OpenAPI document.
+        OpenApi = "openapi" GET "/openapi.json",
     }
 }
 
@@ -18,6 +20,7 @@ impl ServerRoute {
     pub const fn need(&self) -> Need<'_> {
         match self {
             Self::About => Need::LoggedIn,
+            Self::OpenApi => Need::Anybody,
         }
     }
 }

@@ -12,6 +12,11 @@ fn sample(endpoint: &Endpoint) -> String {
         ("{digest}", digest.as_str()),
         ("{repository}", "team%2Fapp"),
         ("{tag}", "v1"),
+        ("{user}", "jo@example.org"),
+        ("{role}", "reader"),
+        ("{grant}", "7"),
+        ("{key}", "0123456789abcdef"),
+        ("{pattern}", "team%2F%2A%2A"),
         ("{reference}", "v1"),
     ]
     .iter()
