@@ -191,11 +191,38 @@ fn the_documentation_names_every_command_and_no_other() {
         }
         name
     };
-    let commands = variants("cli/src/args/mod.rs", "Command");
-    let orders = variants("cli/src/args/mod.rs", "GcOrder");
-    let commands = commands.iter().map(typed);
-    let orders = orders.iter().map(|order| format!("gc {}", typed(order)));
-    assert_same(&documented, &commands.chain(orders).collect());
+    let (main, accounts, content) = (
+        "cli/src/args/mod.rs",
+        "cli/src/args/accounts.rs",
+        "cli/src/args/content.rs",
+    );
+    let mut commands: BTreeSet<_> = variants(main, "Command").iter().map(typed).collect();
+    for (command, file, name, does_something_alone) in [
+        ("gc", main, "GcOrder", true),
+        ("user", accounts, "UserOrder", false),
+        ("role", accounts, "RoleOrder", false),
+        ("grant", accounts, "GrantOrder", false),
+        ("key", accounts, "KeyOrder", false),
+        ("rule", accounts, "RuleOrder", false),
+        ("token", accounts, "TokenOrder", false),
+        ("audit", accounts, "AuditOrder", true),
+        ("repo", content, "RepoOrder", false),
+        ("tag", content, "TagOrder", false),
+        ("manifest", content, "ManifestOrder", false),
+        ("upload", content, "UploadOrder", false),
+    ] {
+        assert!(
+            does_something_alone || commands.remove(command),
+            "{command}"
+        );
+        let orders = variants(file, name);
+        commands.extend(
+            orders
+                .iter()
+                .map(|order| format!("{command} {}", typed(order))),
+        );
+    }
+    assert_same(&documented, &commands);
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub mod blob;
 mod check;
 pub mod clock;
 pub mod descriptor;
+mod destroy;
 pub mod digest;
 pub mod disk;
 mod engine;
@@ -57,6 +58,7 @@ pub mod upload;
 pub use check::{
     CheckOptions, CheckProgress, CheckReport, Done, Finding, MAX_FINDINGS, check_offline,
 };
+pub use destroy::destroy;
 pub use engine::{DeletedRepository, Engine, OpenError, Statistics};
 pub use error::Error;
 pub use gc::{GcReport, PolicyReport};

@@ -6,10 +6,13 @@
     reason = "helpers of tests fail as tests do; the linter knows only the tests themselves"
 )]
 
+mod accounts; // users, roles, grants, keys, rules, tokens, audit: what is asked and printed
 mod backup; // backup and restore, with and without a server
 mod check; // the background check of a server
 mod config; // the order of the sources, and every complaint about a value
+mod content; // repositories, tags, manifests, uploads, likewise
 mod du;
+mod elsewhere; // a server that answers what it is told to
 mod gc; // running it, its plan, its orders
 mod generated; // completions and manual pages
 mod help; // --help and --version as they are printed

@@ -1,93 +1,22 @@
-//! Commands that ask a server elsewhere: `--url`, `--key`, `--ca-file`, `floundr.yml`. The server is one
-//! of the tests' own, which answers what it is told to and remembers what it was asked.
+//! Commands that ask a server elsewhere: `--url`, `--key`, `--ca-file`, `floundr.yml`.
 
+use crate::elsewhere::Elsewhere;
 use crate::support::{Home, Ran};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 const KEY: &str = concat!(
     "flr_0123456789abcdef_",
     "00000000000000000000000000000000000000000000000000000000000feed5"
 );
 
-/// A server elsewhere.
-struct Elsewhere {
-    port: u16,
-    asked: JoinHandle<Vec<String>>,
-}
-
 /// An authority, and a certificate for `localhost` from it.
 struct Certificates {
     authority: String,
     config: Arc<ServerConfig>,
-}
-
-// === impl Elsewhere ===
-
-impl Elsewhere {
-    /// One that answers so many requests, each with the next of `answers`.
-    fn new(answers: &'static [(u16, &'static str)]) -> Self {
-        Self::with(None, answers)
-    }
-
-    fn with(tls: Option<Arc<ServerConfig>>, answers: &'static [(u16, &'static str)]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let asked = std::thread::spawn(move || {
-            let mut asked = Vec::new();
-            for answer in answers {
-                let (stream, _) = listener.accept().unwrap();
-                let tls = tls.clone().map(|tls| ServerConnection::new(tls).unwrap());
-                asked.push(match tls {
-                    None => converse(stream, *answer),
-                    Some(tls) => converse(StreamOwned::new(tls, stream), *answer),
-                });
-            }
-            asked
-        });
-        Self { port, asked }
-    }
-
-    /// What it was asked, once it has answered everything.
-    fn asked(self) -> Vec<String> {
-        self.asked.join().unwrap()
-    }
-}
-
-/// Reads a request and answers it; nothing when the other side goes away first.
-fn converse(mut stream: impl Read + Write, (status, body): (u16, &str)) -> String {
-    let mut asked = Vec::new();
-    let mut part = [0; 4096];
-    while !is_whole(&asked) {
-        match stream.read(&mut part) {
-            Ok(0) | Err(_) => break,
-            Ok(read) => asked.extend_from_slice(&part[..read]),
-        }
-    }
-    let length = body.len();
-    // A client that refused the certificate has gone.
-    drop(write!(
-        stream,
-        "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    ));
-    drop(stream.flush());
-    String::from_utf8(asked).unwrap()
-}
-
-fn is_whole(asked: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(asked);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else {
-        return false;
-    };
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "));
-    body.len() >= length.map_or(0, |length| length.parse().unwrap())
 }
 
 // === impl Certificates ===

@@ -250,7 +250,7 @@ pub(super) fn rename(disk: &dyn Disk, from: &Path, to: &Path) -> Result<(), Stor
 }
 
 /// Removes a file; one that is gone is no error.
-pub(super) fn remove(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
+pub(crate) fn remove(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
     match disk.remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(StorageError::io("remove", path, error))
@@ -260,13 +260,13 @@ pub(super) fn remove(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
 }
 
 /// Makes the names in a directory durable.
-pub(super) fn sync_directory(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
+pub(crate) fn sync_directory(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
     disk.sync_directory(path)
         .map_err(|error| StorageError::not_synced("sync directory", path, error))
 }
 
 /// The names in a directory; none when it does not exist.
-pub(super) fn list(disk: &dyn Disk, path: &Path) -> Result<Vec<PathBuf>, StorageError> {
+pub(crate) fn list(disk: &dyn Disk, path: &Path) -> Result<Vec<PathBuf>, StorageError> {
     match disk.list(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         names => names.map_err(|error| StorageError::io("list", path, error)),

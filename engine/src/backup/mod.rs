@@ -38,7 +38,9 @@ mod restore;
 #[expect(clippy::excessive_nesting, reason = "a test is one story")]
 mod tests;
 
+pub(crate) use content::remove_all;
 pub(crate) use create::{Backups, Source, create};
+pub(crate) use directory::{list, remove, sync_directory};
 pub use restore::{RestoreError, RestoreOptions, RestoreReport, restore};
 
 use crate::digest::Digest;

@@ -15,6 +15,7 @@ mod blobs; // push, read, delete, mount; sizes around every boundary
 mod collection; // space comes back on the disk
 mod collector; // plan, pause, budget, progress
 mod crash; // random operations, crashed at any change of the disk
+mod destroy; // a store that nobody wants any more
 mod details; // what people want to know of tags, manifests and uploads
 mod immutable; // tags that name one manifest for good
 mod kill; // a process killed in the middle of an upload

@@ -248,7 +248,7 @@ fn end_in_segment(blob: &CopiedBlob) -> Option<(u64, u64)> {
 }
 
 /// Removes every numbered file under `layout`, whatever it holds, durably.
-pub(super) fn remove_all(disk: &dyn Disk, layout: &Layout) -> Result<(), StorageError> {
+pub(crate) fn remove_all(disk: &dyn Disk, layout: &Layout) -> Result<(), StorageError> {
     for kind in [FileKind::Blob, FileKind::Segment] {
         for directory in numbers(disk, &layout.files(kind))? {
             let directory = layout.directory(kind, directory);
