@@ -18,10 +18,12 @@ fn every_shell_gets_completions_that_know_the_commands() {
 
 #[test]
 fn bash_completes_what_was_begun() {
-    let script = Home::new().run(&["completions", "bash"]).stdout;
+    let home = Home::new();
+    let script = home.run(&["completions", "bash"]).stdout;
+    let script = home.write("floundr.bash", &script).display().to_string();
     let complete = |words: &str| {
         let ask = format!(
-            "{script}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
+            "source {script}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
              _floundr floundr \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"\n\
              printf '%s\\n' \"${{COMPREPLY[@]}}\""
         );
@@ -32,6 +34,7 @@ fn bash_completes_what_was_begun() {
     assert_eq!(complete("floundr unde"), "undelete\n");
     assert_eq!(complete("floundr gc pau"), "pause\n");
     assert_eq!(complete("floundr backup --hard"), "--hard-links\n");
+    assert_eq!(complete("floundr user dis"), "disable\n");
 }
 
 #[test]

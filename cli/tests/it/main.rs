@@ -17,10 +17,12 @@ mod gc; // running it, its plan, its orders
 mod generated; // completions and manual pages
 mod help; // --help and --version as they are printed
 mod manage; // the socket, and which server answers on it
+mod migrate_fresh; // destroying everything, and nothing by accident
 mod new_repo;
 mod remote; // a server elsewhere, and as whom it is asked
 mod resume; // an upload that continues after the server was killed
 mod serve; // start, first start, signals, kill and restart
 mod support; // a home directory, a command in it, a running server
+mod terminal; // what a person is asked, and what is not shown
 mod undelete; // restoring what was deleted
 mod why;

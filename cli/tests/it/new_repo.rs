@@ -16,8 +16,7 @@ fn a_repository_is_created_once_and_listed_by_the_server() {
     let again = home.run(&["new-repo", "team/app", "--public"]);
     assert_eq!(
         again.stdout,
-        "repository team/app exists already\n\
-         every repository is public until there are accounts\n"
+        "repository team/app exists already\nanyone may pull from it\n"
     );
     assert_eq!(again.code, Some(0));
 
