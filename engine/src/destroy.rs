@@ -14,16 +14,21 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Removes the store in `root` and leaves its directory, and in it the file of the lock. Durable when
-/// it returns.
+/// Removes the store in `root` and leaves its directory, and in it the file of the lock. `first` removes
+/// what others keep beside it, under its lock; when that fails the store stays. Durable when it
+/// returns.
 ///
 /// # Errors
-/// [`OpenError::InUse`] when a process has it open: nothing was changed. What the machine said: a part
-/// may be gone, and it can be called again.
+/// [`OpenError::InUse`] when a process has it open: nothing was changed. What `first` or the machine
+/// said: a part may be gone, and it can be called again.
 ///
 /// # Cancel safety
 /// A cancelled call goes on to its end.
-pub async fn destroy(root: &Path, disk: Arc<dyn Disk>) -> Result<(), OpenError> {
+pub async fn destroy(
+    root: &Path,
+    disk: Arc<dyn Disk>,
+    first: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> Result<(), OpenError> {
     let layout = Layout::new(root);
     let destroyed = tokio::task::spawn_blocking(move || {
         let path = layout.lock();
@@ -31,6 +36,7 @@ pub async fn destroy(root: &Path, disk: Arc<dyn Disk>) -> Result<(), OpenError> 
             io::ErrorKind::WouldBlock => OpenError::InUse(layout.root().to_owned()),
             _ => StorageError::io("lock", &path, error).into(),
         })?;
+        first().map_err(|error| StorageError::io("remove what is beside", layout.root(), error))?;
         remove_files(&*disk, &layout).map_err(OpenError::from)
     });
     let destroyed = destroyed.await;

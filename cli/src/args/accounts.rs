@@ -136,9 +136,9 @@ pub(crate) struct GranteeArgs {
 pub(crate) enum KeyOrder {
     /// List the keys; their secrets are nowhere any more
     List {
-        /// Only those with this text in their name
-        #[arg(long)]
-        filter: Option<String>,
+        /// Only those of this user
+        #[arg(long, value_name = "USER")]
+        owner: Option<String>,
     },
     /// Create a key, which is shown once
     Create(NewKeyArgs),
@@ -156,7 +156,7 @@ pub(crate) enum KeyOrder {
 pub(crate) struct NewKeyArgs {
     /// What it is called
     pub(crate) name: String,
-    /// Whose it is, who must exist [default: yours]
+    /// Whose it is, who must exist [default: yours, on a server elsewhere]
     #[arg(long, value_name = "USER", conflicts_with = "robot")]
     pub(crate) owner: Option<String>,
     /// It is nobody's, and may what its scopes say
@@ -177,7 +177,11 @@ pub(crate) struct NewKeyArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RuleOrder {
     /// List how repositories behave, by pattern
-    List,
+    List {
+        /// Only those with this text in their pattern
+        #[arg(long)]
+        filter: Option<String>,
+    },
     /// Say how the repositories behave that a pattern names; what is not given stays as it is
     Set {
         /// A pattern such as team/**, or a repository's name

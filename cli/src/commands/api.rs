@@ -93,9 +93,11 @@ pub(super) fn show_list(
     }
 }
 
-/// Prints an answer as it came, or what it means.
+/// Prints an answer as it came, or what it means. One without content is an empty object.
 pub(super) fn show(as_json: bool, answer: &Value, text: impl FnOnce(&Value)) {
-    if as_json {
+    if as_json && answer.is_null() {
+        output::json(&json!({}));
+    } else if as_json {
         output::json(answer);
     } else {
         text(answer);

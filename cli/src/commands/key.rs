@@ -29,12 +29,17 @@ const HEAD: [&str; 7] = [
 /// Does what is asked.
 pub(crate) fn run(resolved: &Resolved, args: &Ordered<KeyOrder>) -> Result<(), Failure> {
     match &args.order {
-        KeyOrder::List { filter } => {
-            let path = api::with_parameters(PATH, &[("filter", filter.as_deref())]);
+        KeyOrder::List { owner } => {
+            let path = api::with_parameters(PATH, &[("owner", owner.as_deref())]);
             api::show_list(args.json, &api::list(resolved, &path)?, &HEAD, row);
             Ok(())
         }
         KeyOrder::Create(new) => {
+            let is_somebody = resolved.config.remote.url.is_some();
+            if !is_somebody && new.owner.is_none() && !new.robot {
+                let why = anyhow!("say whose key it is: --owner USER, or --robot for nobody's");
+                return Err(Failure::Usage(why));
+            }
             let body = body(new).map_err(Failure::Usage)?;
             create(resolved, &body, new.output_file.as_deref(), args.json)
         }

@@ -18,7 +18,6 @@ use floundr_engine::destroy;
 use floundr_engine::disk::SystemDisk;
 use serde_json::{Value, json};
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Tells, asks, destroys and begins anew.
@@ -95,20 +94,11 @@ fn agree(config: &Config, held: &Value) -> Result<()> {
 
 fn begin_anew(config: &Config) -> Result<()> {
     let root = &config.store.root;
-    let destroyed = store::runtime()?.block_on(destroy(root, Arc::new(SystemDisk)));
-    destroyed.with_context(|| format!("the store in {} is not destroyed", root.display()))?;
-    for path in accounts_files(config) {
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot remove {}", path.display()));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Where the accounts are kept.
-fn accounts_files(config: &Config) -> [PathBuf; 1] {
-    [config.home.join("accounts.redb")]
+    let accounts = root.join("accounts");
+    let first = move || match std::fs::remove_dir_all(accounts) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    let destroyed = store::runtime()?.block_on(destroy(root, Arc::new(SystemDisk), first));
+    destroyed.with_context(|| format!("the store in {} is not destroyed", root.display()))
 }

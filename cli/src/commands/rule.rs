@@ -16,8 +16,9 @@ const HEAD: [&str; 5] = ["ON", "PUBLIC", "QUOTA", "USED", "IMMUTABLE TAGS"];
 /// Does what is asked.
 pub(crate) fn run(resolved: &Resolved, args: &Ordered<RuleOrder>) -> Result<(), Failure> {
     match &args.order {
-        RuleOrder::List => {
-            let rules = api::list(resolved, &format!("{PATH}?"))?;
+        RuleOrder::List { filter } => {
+            let path = api::with_parameters(PATH, &[("filter", filter.as_deref())]);
+            let rules = api::list(resolved, &path)?;
             api::show_list(args.json, &rules, &HEAD, row);
         }
         RuleOrder::Set { on, rule } => {
@@ -25,7 +26,12 @@ pub(crate) fn run(resolved: &Resolved, args: &Ordered<RuleOrder>) -> Result<(), 
             let answer = ask(resolved, Absent::Create, async |client| {
                 set(client, &path_of(on), &changes).await
             })?;
-            done(args.json, &answer, &format!("{on}: {}", said(&answer)));
+            let text = if answer.is_null() {
+                format!("{on}: the rule says nothing any more, and is gone")
+            } else {
+                format!("{on}: {}", said(&answer))
+            };
+            done(args.json, &answer, &text);
         }
         RuleOrder::Delete { on } => {
             let answer = api::delete(resolved, &path_of(on))?;

@@ -24,15 +24,22 @@ async fn a_store_in_use_is_left_alone_and_another_one_leaves_its_directory_empty
     std::fs::write(&foreign, "not a store's").unwrap();
 
     let disk = Arc::new(SystemDisk);
-    let refused = destroy(folder.path(), Arc::clone(&disk) as _).await;
+    let refused = destroy(folder.path(), Arc::clone(&disk) as _, || Ok(())).await;
     assert!(matches!(refused, Err(OpenError::InUse(_))), "{refused:?}");
     let digest = Digest::of(Algorithm::Sha256, &large);
     assert!(repository.stat_blob(&digest).await.is_ok());
 
     engine.close().await.unwrap();
-    destroy(folder.path(), Arc::clone(&disk) as _)
-        .await
-        .unwrap();
+    let fails = || Err(std::io::ErrorKind::PermissionDenied.into());
+    let refused = destroy(folder.path(), Arc::clone(&disk) as _, fails).await;
+    assert!(refused.is_err(), "what lies beside it cannot go");
+    let before = disk_use(folder.path());
+    assert!(before > 3_000_000, "so it stays: {before}");
+
+    let beside = folder.path().join("accounts");
+    std::fs::write(&beside, "a secret").unwrap();
+    let first = move || std::fs::remove_file(beside);
+    destroy(folder.path(), disk, first).await.unwrap();
     assert_eq!(std::fs::read_to_string(&foreign).unwrap(), "not a store's");
     std::fs::remove_file(&foreign).unwrap();
     assert_eq!(disk_use(folder.path()), 0);
