@@ -24,6 +24,7 @@ pub mod manage;
 mod metrics;
 pub mod oci;
 pub mod page;
+pub mod quota;
 pub mod range;
 mod request;
 mod response;

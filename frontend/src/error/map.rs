@@ -4,6 +4,7 @@
 //! compile until this file says what the client sees. A storage fault is never told as an absence.
 
 use super::{ApiError, ErrorCode};
+use crate::quota::QuotaError;
 use crate::range::session_range;
 use floundr_engine::digest::ParseDigestError;
 use floundr_engine::fault::{Corruption, StorageError};
@@ -149,6 +150,23 @@ impl From<TagImmutable> for ApiError {
     }
 }
 
+impl From<QuotaError> for ApiError {
+    fn from(error: QuotaError) -> Self {
+        match error {
+            QuotaError::Exceeded(exceeded) => {
+                let detail = json!({
+                    "quota": exceeded.on.as_str(),
+                    "limit": exceeded.limit,
+                    "used": exceeded.used,
+                    "asked": exceeded.asked,
+                });
+                Self::from_error(ErrorCode::Denied, exceeded).with_detail(detail)
+            }
+            QuotaError::Storage(error) => error.into(),
+        }
+    }
+}
+
 impl From<RepositoryError> for ApiError {
     fn from(error: RepositoryError) -> Self {
         match error {
@@ -161,6 +179,7 @@ impl From<RepositoryError> for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quota::Exceeded;
     use floundr_engine::digest::{Algorithm, Digest};
     use http::HeaderMap;
     use std::path::PathBuf;
@@ -311,6 +330,27 @@ mod tests {
             condition,
             ErrorCode::PreconditionFailed,
             "tag latest names nothing",
+        );
+    }
+
+    #[test]
+    fn a_quota_that_is_full_is_denied_with_its_numbers() {
+        let exceeded = Exceeded {
+            on: "team/**".parse().expect("a pattern"),
+            limit: 100,
+            used: 90,
+            asked: 11,
+        };
+        let error = QuotaError::Exceeded(exceeded);
+        let error = check(
+            error,
+            ErrorCode::Denied,
+            "the quota of team/** is 100 bytes",
+        );
+        assert!(
+            error.to_json().contains("\"used\":90"),
+            "{}",
+            error.to_json()
         );
     }
 
