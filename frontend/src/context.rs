@@ -4,8 +4,10 @@ use crate::access::Access;
 use crate::config::Config;
 use crate::manage::Management;
 use crate::metrics::Metrics;
+use crate::quota::Quotas;
 use crate::services::Services;
 use floundr_engine::Engine;
+use floundr_engine::clock::SystemClock;
 use std::sync::Arc;
 
 /// The open engine, the configuration and the metrics. Cheap to clone; every clone is the same.
@@ -21,6 +23,7 @@ struct Shared {
     config: Arc<Config>,
     access: Access,
     services: Services,
+    quotas: Quotas,
 }
 
 // === impl Context ===
@@ -35,7 +38,9 @@ impl Context {
 
     /// A context in which `access` says who may what.
     pub fn with_access(engine: Engine, config: Config, access: Access, services: Services) -> Self {
+        let clock = Arc::new(SystemClock::default());
         let shared = Shared {
+            quotas: Quotas::new(Arc::new(engine.clone()), clock),
             engine,
             config: Arc::new(config),
             access,
@@ -77,6 +82,11 @@ impl Context {
     /// What it shares with the management API.
     pub fn services(&self) -> &Services {
         &self.shared.services
+    }
+
+    /// What the repositories of rules with a quota hold.
+    pub fn quotas(&self) -> &Quotas {
+        &self.shared.quotas
     }
 
     /// Who may what.

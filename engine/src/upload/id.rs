@@ -93,7 +93,12 @@ impl UploadId {
 
     /// The UUID alone, in its usual form.
     pub fn uuid(&self) -> String {
-        UploadUuid(self.uuid).to_string()
+        self.upload_uuid().to_string()
+    }
+
+    /// The UUID alone.
+    pub fn upload_uuid(&self) -> UploadUuid {
+        UploadUuid(self.uuid)
     }
 
     /// The UUID's bytes: what sessions are stored under.

@@ -5,20 +5,22 @@
 //! 2. Manifest, links and tags are stored by one engine call, all or nothing.
 
 use super::conditions::{self, Wanted};
+use crate::access::Caller;
 use crate::body::Body;
 use crate::config;
 use crate::context::Context;
 use crate::error::{ApiError, ErrorCode};
 use crate::oci::media_type::Kind;
 use crate::oci::{self, Parsed};
+use crate::quota::{Purpose, Reservation, Room};
 use crate::range::Selection;
 use crate::request::{self, Incoming};
 use crate::response::{self, Entity};
 use bytes::Bytes;
 use floundr_engine::Repository;
 use floundr_engine::digest::{Algorithm, Digest};
-use floundr_engine::name::{Reference, Tag};
-use floundr_engine::repository::{Missing, Naming, PutManifest};
+use floundr_engine::name::{Reference, RepositoryName, Tag};
+use floundr_engine::repository::{ManifestError, Missing, Naming, PutManifest};
 use http::request::Parts;
 use http::{Response, header};
 
@@ -27,10 +29,36 @@ use http::{Response, header};
 pub(super) struct Target {
     /// The repository.
     pub(super) repository: Repository,
+    /// What may be pushed into it.
+    pub(super) room: Room,
     /// The tag to set or the digest it must have.
     pub(super) reference: Reference,
     /// More tags to set, from `?tag=`.
     pub(super) tags: Vec<Tag>,
+}
+
+/// The repository of a request that changes it, in which the rules make tags immutable.
+pub(super) fn guarded(context: &Context, caller: &Caller, name: &RepositoryName) -> Repository {
+    let immutable = caller.directory().immutable_tags(name.as_str());
+    context.engine().repository(name).with_immutable(immutable)
+}
+
+// === impl Target ===
+
+impl Target {
+    pub(super) fn new(
+        context: &Context,
+        caller: &Caller,
+        name: &RepositoryName,
+        (reference, tags): (Reference, Vec<Tag>),
+    ) -> Self {
+        Self {
+            repository: guarded(context, caller, name),
+            room: Room::new(context.quotas(), caller.directory(), name),
+            reference,
+            tags,
+        }
+    }
 }
 
 /// `GET`: the bytes as they were pushed.
@@ -103,10 +131,13 @@ pub(super) async fn put<B: Incoming>(
         ..oci::Limits::default()
     };
     let bytes = request::collect_manifest(&head.headers, body, limits.bytes).await?;
+    let size = bytes.len() as u64;
     let parsed = oci::parse(&bytes, content_type(head)?, &limits)?;
+    let reservation = reserve(&target, &bytes).await?;
     let subject = parsed.links.subject;
     let put = request_of(context, &target, head, bytes, parsed);
     let stored = target.repository.put_manifest(put).await?;
+    reservation.commit(if stored.created { size } else { 0 });
     let name = target.repository.name();
     Ok(response::manifest_created(
         name,
@@ -114,6 +145,26 @@ pub(super) async fn put<B: Incoming>(
         subject.as_ref(),
         &target.tags,
     ))
+}
+
+/// Reserves what a manifest takes. One that is there takes nothing: a full quota lets tags move.
+async fn reserve(target: &Target, bytes: &Bytes) -> Result<Reservation, ApiError> {
+    if target.room.is_unlimited() {
+        return Ok(Reservation::unlimited());
+    }
+    let digest = match &target.reference {
+        Reference::Digest(digest) => *digest,
+        Reference::Tag(_) => Digest::of(Algorithm::Sha256, bytes),
+    };
+    let reference = Reference::Digest(digest);
+    match target.repository.stat_manifest(&reference).await {
+        Ok(_) => Ok(Reservation::unlimited()),
+        Err(ManifestError::Unknown { .. }) => {
+            let size = bytes.len() as u64;
+            Ok(target.room.reserve(Purpose::Content, size).await?)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// `DELETE`: by tag only the tag, by digest the manifest with all its tags.

@@ -82,20 +82,17 @@ async fn answer<B: Incoming>(
             Box::pin(blobs::delete(&repository(&name), &digest)).await
         }
         Route::UploadStart(name, start) => {
-            let target = uploads::Target {
-                repository: repository(&name),
-                caller,
-                start,
-            };
+            let target = uploads::Target::new(context, caller, &name, start);
             Box::pin(uploads::start(context, target, parts, &mut body)).await
         }
         Route::UploadStatus(name, id) => Box::pin(uploads::status(&repository(&name), &id)).await,
         Route::UploadChunk(name, id) => {
-            Box::pin(uploads::chunk(&repository(&name), &id, parts, &mut body)).await
+            let upload = uploads::Upload::new(context, caller, &name, id);
+            Box::pin(uploads::chunk(&upload, parts, &mut body)).await
         }
         Route::UploadFinish(name, id, digest) => {
-            let repository = repository(&name);
-            Box::pin(uploads::finish(&repository, &id, &digest, parts, &mut body)).await
+            let upload = uploads::Upload::new(context, caller, &name, id);
+            Box::pin(uploads::finish(&upload, &digest, parts, &mut body)).await
         }
         Route::UploadCancel(name, id) => Box::pin(uploads::cancel(&repository(&name), &id)).await,
         Route::ManifestGet(name, reference) => {
@@ -105,15 +102,12 @@ async fn answer<B: Incoming>(
             manifests::head(&repository(&name), &reference, parts).await
         }
         Route::ManifestPut(name, reference, tags) => {
-            let target = manifests::Target {
-                repository: repository(&name),
-                reference,
-                tags,
-            };
+            let target = manifests::Target::new(context, caller, &name, (reference, tags));
             Box::pin(manifests::put(context, target, parts, &mut body)).await
         }
         Route::ManifestDelete(name, reference) => {
-            Box::pin(manifests::delete(&repository(&name), &reference)).await
+            let repository = manifests::guarded(context, caller, &name);
+            Box::pin(manifests::delete(&repository, &reference)).await
         }
         Route::TagsList(name, page) => {
             Box::pin(tags::list(context, &repository(&name), &page)).await

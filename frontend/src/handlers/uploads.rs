@@ -1,17 +1,20 @@
 //! Uploads: start, mount, chunks, status, finish, cancel (end-4 to end-6, end-11, end-13, end-14).
 //!
-//! 1. A mount that cannot be done is answered with a fresh session, never with a refusal.
+//! 1. A mount that cannot be done is answered with a fresh session, never with a refusal, unless the
+//!    blob does not fit into a quota: then its upload would not either.
 //! 2. What arrived before a body broke or a chunk turned out too short stays: the session rests at
 //!    that offset, which `GET` tells.
 //! 3. Bytes are never dropped in silence: a `POST` that has some and does not say of which digest
 //!    they are is refused.
-//! 4. A chunk that does not start at the session's end changes nothing and disturbs no other writer.
+//! 4. Bytes are reserved in the quotas of their repository before they are read.
+//! 5. A chunk that does not start at the session's end changes nothing and disturbs no other writer.
 
 use crate::access::Caller;
 use crate::accounts::Permission;
 use crate::body::Body;
 use crate::context::Context;
 use crate::error::{ApiError, ErrorCode};
+use crate::quota::{Purpose, QuotaError, Reservation, Room};
 use crate::range::ChunkRange;
 use crate::request::{self, Incoming};
 use crate::response::{self, OCI_CHUNK_MIN_LENGTH};
@@ -33,10 +36,22 @@ const MOUNT_CANDIDATES: usize = 32;
 pub(super) struct Target<'a> {
     /// The repository it is for.
     pub(super) repository: Repository,
+    /// What may be pushed into it.
+    pub(super) room: Room,
     /// Who begins it.
     pub(super) caller: &'a Caller,
     /// What is to begin.
     pub(super) start: UploadStart,
+}
+
+/// An upload that was started.
+pub(super) struct Upload {
+    /// The repository it is for.
+    pub(super) repository: Repository,
+    /// What may be pushed into it.
+    pub(super) room: Room,
+    /// Its id.
+    pub(super) id: UploadId,
 }
 
 /// The bytes a request brings.
@@ -57,27 +72,31 @@ pub(super) async fn start<B: Incoming>(
     body: &mut B,
 ) -> Result<Response<Body>, ApiError> {
     let Target {
-        repository,
-        caller,
-        start,
+        repository, start, ..
     } = &target;
     if let Some(mount) = &start.mount
-        && try_mount(context, caller, repository, mount).await?
+        && try_mount(context, &target, mount).await?
     {
         return Ok(response::blob_created(repository.name(), &mount.digest));
     }
     if let Some(digest) = &start.digest {
         let expected = request::content_length(&parts.headers)?;
-        let first = request::next_piece(body).await?;
+        let is_announced = expected.is_some_and(|length| length > 0);
+        // What is announced is not read before it is known to fit.
+        let first = if is_announced {
+            None
+        } else {
+            request::next_piece(body).await?
+        };
         // Without a body only the empty blob is finished: some clients announce the digest and
         // then expect a session.
-        if first.is_some() || *digest == Digest::of(digest.algorithm(), b"") {
+        if is_announced || first.is_some() || *digest == Digest::of(digest.algorithm(), b"") {
             let blob = Content {
                 first,
                 rest: body,
                 expected,
             };
-            return whole(repository, digest, blob).await;
+            return whole(&target, digest, blob).await;
         }
     } else {
         expect_no_body(parts, body).await?;
@@ -98,27 +117,30 @@ pub(super) async fn start<B: Incoming>(
 
 /// `PATCH`: takes the next chunk, or a stream of any length.
 pub(super) async fn chunk<B: Incoming>(
-    repository: &Repository,
-    id: &UploadId,
+    upload: &Upload,
     parts: &Parts,
     body: &mut B,
 ) -> Result<Response<Body>, ApiError> {
-    let session = receive(repository, id, parts, body).await?;
+    let Upload { repository, id, .. } = upload;
+    let (session, reservation) = receive(upload, None, parts, body).await?;
     let offset = session.suspend().await?;
+    // What was received rests there, and goes on to count.
+    drop(reservation);
     Ok(response::upload_accepted(repository.name(), id, offset))
 }
 
 /// `PUT`: takes the last chunk, if there is one, and makes the content a blob.
 pub(super) async fn finish<B: Incoming>(
-    repository: &Repository,
-    id: &UploadId,
+    upload: &Upload,
     digest: &Digest,
     parts: &Parts,
     body: &mut B,
 ) -> Result<Response<Body>, ApiError> {
-    let session = receive(repository, id, parts, body).await?;
+    let (session, reservation) = receive(upload, Some(digest), parts, body).await?;
     session.finish(digest).await?;
-    Ok(response::blob_created(repository.name(), digest))
+    // What it had received before counts already.
+    drop(reservation);
+    Ok(response::blob_created(upload.repository.name(), digest))
 }
 
 /// `GET`: where the session is.
@@ -169,10 +191,10 @@ async fn expect_no_body<B: Incoming>(parts: &Parts, body: &mut B) -> Result<(), 
 /// caller may not pull is no source: whether it holds the blob is not told.
 async fn try_mount(
     context: &Context,
-    caller: &Caller,
-    repository: &Repository,
+    target: &Target<'_>,
     mount: &Mount,
 ) -> Result<bool, ApiError> {
+    let caller = target.caller;
     let sources = match &mount.from {
         Some(from) => vec![from.clone()],
         None => {
@@ -184,39 +206,90 @@ async fn try_mount(
     };
     let may_pull = |source: &&RepositoryName| caller.may(source, Permission::Pull);
     for source in sources.iter().filter(may_pull) {
-        match repository.mount(&mount.digest, source).await {
-            Ok(_) => return Ok(true),
-            Err(BlobError::Unknown { .. }) => {}
-            Err(error @ (BlobError::Referenced { .. } | BlobError::Storage(_))) => {
-                return Err(error.into());
-            }
+        match mount_from(&context.engine().repository(source), target, &mount.digest).await {
+            Ok(()) => return Ok(true),
+            Err(NoMount::Unknown) => {}
+            Err(NoMount::Refused(error)) => return Err(error),
         }
     }
     Ok(false)
 }
 
+/// Mounts a blob of `source`, if there is room for it.
+async fn mount_from(
+    source: &Repository,
+    target: &Target<'_>,
+    digest: &Digest,
+) -> Result<(), NoMount> {
+    let Target {
+        repository, room, ..
+    } = target;
+    if room.is_unlimited() {
+        repository.mount(digest, source.name()).await?;
+        return Ok(());
+    }
+    let size = source.stat_blob(digest).await?.size;
+    let reserved = room.reserve_for((repository, digest), Purpose::Content, size);
+    let reservation = reserved.await.map_err(ApiError::from)?;
+    repository.mount(digest, source.name()).await?;
+    reservation.commit(size);
+    Ok(())
+}
+
+/// Why a blob was not mounted from one repository.
+enum NoMount {
+    /// It is not there.
+    Unknown,
+    Refused(ApiError),
+}
+
+// === impl NoMount ===
+
+impl From<BlobError> for NoMount {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Unknown { .. } => Self::Unknown,
+            BlobError::Referenced { .. } | BlobError::Storage(_) => Self::Refused(error.into()),
+        }
+    }
+}
+
+impl From<ApiError> for NoMount {
+    fn from(error: ApiError) -> Self {
+        Self::Refused(error)
+    }
+}
+
 /// The single `POST`: a session that nobody else ever sees.
 async fn whole<B: Incoming>(
-    repository: &Repository,
+    target: &Target<'_>,
     digest: &Digest,
     mut content: Content<'_, B>,
 ) -> Result<Response<Body>, ApiError> {
+    let repository = &target.repository;
     let mut session = repository.start_upload(digest.algorithm())?;
-    if let Err(error) = content.feed(&mut session).await {
+    let purpose = Purpose::Whole(session.id().upload_uuid());
+    let blob = (repository, digest);
+    let reserved = (target.room).reserve_for(blob, purpose, content.expected.unwrap_or(0));
+    let mut reservation = reserved.await?;
+    if let Err(error) = content.feed(&mut session, &mut reservation).await {
         session.cancel().await?;
         return Err(error);
     }
-    session.finish(digest).await?;
+    let size = session.finish(digest).await?;
+    reservation.commit(size);
     Ok(response::blob_created(repository.name(), digest))
 }
 
-/// Opens the session and takes in the body, which must start where the session ends.
+/// Opens the session and takes in the body, which must start where the session ends. `digest` is what
+/// the content is said to be, when that is known.
 async fn receive<B: Incoming>(
-    repository: &Repository,
-    id: &UploadId,
+    upload: &Upload,
+    digest: Option<&Digest>,
     parts: &Parts,
     body: &mut B,
-) -> Result<UploadSession, ApiError> {
+) -> Result<(UploadSession, Reservation), ApiError> {
+    let Upload { repository, id, .. } = upload;
     let range = request::chunk_range(&parts.headers)?;
     let expected = match range {
         Some(range) => Some(range.length()),
@@ -232,13 +305,14 @@ async fn receive<B: Incoming>(
         expected,
     };
     let mut session = repository.resume_upload(id).await?;
-    let checked = check_order(repository, id, range, session.offset());
-    let fed = match checked {
-        Ok(()) => content.feed(&mut session).await,
-        Err(error) => Err(error),
+    let fed = async {
+        check_order(repository, id, range, session.offset())?;
+        let mut reservation = upload.reserve(&session, digest, expected).await?;
+        content.feed(&mut session, &mut reservation).await?;
+        Ok(reservation)
     };
-    match fed {
-        Ok(()) => Ok(session),
+    match fed.await {
+        Ok(reservation) => Ok((session, reservation)),
         Err(error) => {
             rest(session).await;
             Err(error)
@@ -275,11 +349,71 @@ fn check_order(
     }
 }
 
+// === impl Target ===
+
+impl<'a> Target<'a> {
+    pub(super) fn new(
+        context: &Context,
+        caller: &'a Caller,
+        name: &RepositoryName,
+        start: UploadStart,
+    ) -> Self {
+        Self {
+            repository: context.engine().repository(name),
+            room: Room::new(context.quotas(), caller.directory(), name),
+            caller,
+            start,
+        }
+    }
+}
+
+// === impl Upload ===
+
+impl Upload {
+    pub(super) fn new(
+        context: &Context,
+        caller: &Caller,
+        name: &RepositoryName,
+        id: UploadId,
+    ) -> Self {
+        Self {
+            repository: context.engine().repository(name),
+            room: Room::new(context.quotas(), caller.directory(), name),
+            id,
+        }
+    }
+
+    /// Reserves the bytes a request announces for the session.
+    async fn reserve(
+        &self,
+        session: &UploadSession,
+        digest: Option<&Digest>,
+        expected: Option<u64>,
+    ) -> Result<Reservation, QuotaError> {
+        let purpose = Purpose::Chunk {
+            upload: self.id.upload_uuid(),
+            offset: session.offset(),
+        };
+        let bytes = expected.unwrap_or(0);
+        match digest {
+            Some(digest) => {
+                let blob = (&self.repository, digest);
+                self.room.reserve_for(blob, purpose, bytes).await
+            }
+            None => self.room.reserve(purpose, bytes).await,
+        }
+    }
+}
+
 // === impl Content ===
 
 impl<B: Incoming> Content<'_, B> {
     /// Appends all of it, which must be as long as was announced.
-    async fn feed(&mut self, session: &mut UploadSession) -> Result<(), ApiError> {
+    async fn feed(
+        &mut self,
+        session: &mut UploadSession,
+        reservation: &mut Reservation,
+    ) -> Result<(), ApiError> {
         if let Some(expected) = self.expected {
             session.announce(expected);
         }
@@ -292,6 +426,7 @@ impl<B: Incoming> Content<'_, B> {
                     format!("the body has at least {received} bytes, {expected} were announced"),
                 ));
             }
+            reservation.cover(received).await?;
             session.append(piece).await?;
         }
         match self.expected {

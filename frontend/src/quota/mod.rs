@@ -7,8 +7,8 @@
 //!    that went through a reservation is ever left out. So the sum errs towards refusing, by no more
 //!    than what was committed during one measure.
 //! 2. Nobody is refused by an old measure: before a refusal it is measured anew, by one for all who
-//!    wait. A measure counts as new for four times as long as it took, so that a client that goes on
-//!    asking does not keep the store busy.
+//!    wait. One that took longer than a quarter of a second counts as new for four times as long, so
+//!    that a client that goes on asking does not keep the store busy.
 //! 3. A measure older than a minute is replaced in the background, with nobody waiting for it. Space
 //!    that was freed is noticed then, or by 2.
 //! 4. All limits of a reservation are checked and counted under one lock.
@@ -19,11 +19,13 @@
 //! does not go through a reservation (restoring a deleted repository) is noticed by the next measure.
 
 mod reservation;
+mod room;
 mod source;
 #[cfg(test)]
 mod tests;
 
 pub use reservation::Reservation;
+pub(crate) use room::Room;
 pub use source::{Source, Starts};
 
 use floundr_engine::clock::Clock;
@@ -41,8 +43,11 @@ const OLD: Duration = Duration::from_mins(1);
 /// After how long nothing is known any more of a pattern nobody asked for.
 const FORGOTTEN: Duration = Duration::from_hours(1);
 
-/// For how many times its own duration a measure is new.
+/// For how many times its own duration a measure is new, if it took long.
 const NEW: u32 = 4;
+
+/// What takes longer is not done for every refusal.
+const LONG: Duration = Duration::from_millis(250);
 
 /// A limit on the sum of what the repositories of a pattern hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -304,7 +309,8 @@ impl Shared {
         let measure = self.state.lock().tally(on, now).measure;
         measure.is_some_and(|measure| {
             let age = now.saturating_sub(measure.ended);
-            measure.number > number || age < (measure.took * NEW).min(OLD)
+            let is_long = measure.took > LONG;
+            measure.number > number || (is_long && age < (measure.took * NEW).min(OLD))
         })
     }
 }

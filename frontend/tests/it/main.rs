@@ -36,4 +36,5 @@ mod openapi; // its document, and that answers are as it says
 mod over_a_socket; // answers without bodies, as bytes of HTTP/1.1
 mod pains; // where users of other registries hurt
 mod referrers; // filter, pages, the fallback tag
+mod rules; // quotas and immutable tags
 mod uploads; // chunks, status, cancel, mount, algorithms
