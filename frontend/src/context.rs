@@ -7,7 +7,6 @@ use crate::metrics::Metrics;
 use crate::quota::Quotas;
 use crate::services::Services;
 use floundr_engine::Engine;
-use floundr_engine::clock::SystemClock;
 use std::sync::Arc;
 
 /// The open engine, the configuration and the metrics. Cheap to clone; every clone is the same.
@@ -23,7 +22,6 @@ struct Shared {
     config: Arc<Config>,
     access: Access,
     services: Services,
-    quotas: Quotas,
 }
 
 // === impl Context ===
@@ -38,9 +36,7 @@ impl Context {
 
     /// A context in which `access` says who may what.
     pub fn with_access(engine: Engine, config: Config, access: Access, services: Services) -> Self {
-        let clock = Arc::new(SystemClock::default());
         let shared = Shared {
-            quotas: Quotas::new(Arc::new(engine.clone()), clock),
             engine,
             config: Arc::new(config),
             access,
@@ -86,7 +82,7 @@ impl Context {
 
     /// What the repositories of rules with a quota hold.
     pub fn quotas(&self) -> &Quotas {
-        &self.shared.quotas
+        &self.shared.services.quotas
     }
 
     /// Who may what.

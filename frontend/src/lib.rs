@@ -12,6 +12,7 @@ mod body;
 mod config;
 mod connection;
 mod context;
+mod deeds;
 mod error;
 pub mod events;
 #[cfg(any(test, feature = "test-util"))]

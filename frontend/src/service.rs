@@ -14,6 +14,7 @@
 use crate::body::{self, Body, BoxError, RequestBody};
 use crate::config::Config;
 use crate::context::Context;
+use crate::deeds::{Deed, Doer};
 use crate::error::{ApiError, ErrorCode};
 use crate::handlers;
 use crate::log::{Answer, Entry, RequestLine};
@@ -117,9 +118,11 @@ impl<H: Handler> Registry<H> {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let (request, body) = request.into_parts();
+        let (mut request, body) = request.into_parts();
         let (body, mut leftover) = body::receive(body, self.config.timeouts.body);
         let id = request_id(&request.headers);
+        // So that handlers find it, whoever chose it.
+        request.headers.insert(&X_REQUEST_ID, id.clone());
         let mut entry = Entry::new(&self.metrics, &request, id, leftover.counter());
         let expects = request.headers.contains_key(EXPECT);
         let (is_head, version) = (request.method == Method::HEAD, request.version);
@@ -220,9 +223,21 @@ impl Handler for Context {
         request: Request<RequestBody>,
     ) -> Result<Response<Body>, ApiError> {
         let (parts, body) = request.into_parts();
-        let caller = self.access().admit(&route, &parts).await?;
+        let caller = match self.access().admit(&route, &parts).await {
+            Ok(caller) => caller,
+            Err(rejection) => return Err(rejection.record(&route, &parts, self.services())),
+        };
+        let deed = Deed::of(&route).map(|deed| (deed, Doer::of(&caller, &parts.headers)));
         let request = Request::from_parts(parts, body);
-        handlers::dispatch(self, &caller, route, request).await
+        let outcome = handlers::dispatch(self, &caller, route, request).await;
+        if let Some((deed, doer)) = deed {
+            let status = match &outcome {
+                Ok(response) => response.status(),
+                Err(error) => error.status(),
+            };
+            deed.record(doer, status.as_u16(), self.services());
+        }
+        outcome
     }
 }
 

@@ -4,7 +4,9 @@ use crate::accounts::Accounts;
 use crate::audit::AuditLog;
 use crate::events::Events;
 use crate::metrics::Metrics;
+use crate::quota::Quotas;
 use floundr_engine::Engine;
+use floundr_engine::clock::SystemClock;
 use std::sync::Arc;
 
 /// What the registry and its management API share beside the store. Cheap to clone; every clone is
@@ -17,6 +19,8 @@ pub struct Services {
     pub audit: AuditLog,
     /// What happens, told as it happens.
     pub events: Arc<Events>,
+    /// What the repositories of rules with a quota hold.
+    pub quotas: Arc<Quotas>,
     /// What was counted.
     pub metrics: Arc<Metrics>,
 }
@@ -27,6 +31,7 @@ impl Services {
     /// Of a registry over `engine`, with `accounts` if it has some; what is done is written to
     /// `audit`.
     pub fn new(engine: &Engine, accounts: Option<Accounts>, audit: AuditLog) -> Self {
+        let clock = Arc::new(SystemClock::default());
         let mut metrics = Metrics::new();
         metrics.watch_check(engine.check_progress());
         if let Some(accounts) = &accounts {
@@ -37,6 +42,7 @@ impl Services {
             accounts,
             audit,
             events: Arc::default(),
+            quotas: Arc::new(Quotas::new(Arc::new(engine.clone()), clock)),
             metrics: Arc::new(metrics),
         }
     }

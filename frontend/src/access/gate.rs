@@ -14,12 +14,20 @@ use super::identity::{Refused, has_credentials};
 use super::{Access, Caller, Gate};
 use crate::accounts::Permission;
 use crate::accounts::token::challenge::{Challenge, Refusal};
+use crate::accounts::token::credentials::Credentials;
 use crate::accounts::token::scope;
+use crate::deeds::{Deed, Doer};
 use crate::error::{ApiError, ErrorCode};
 use crate::route::{Action, Route, Scope};
+use crate::services::Services;
 use floundr_engine::name::RepositoryName;
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
+use std::net::IpAddr;
+
+/// A request that is not let through: why, from whom if that is known, and where it came from.
+#[derive(Debug)]
+pub(crate) struct Rejection(Box<(ApiError, Option<Caller>, Option<IpAddr>)>);
 
 // === impl Access ===
 
@@ -31,7 +39,7 @@ impl Access {
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub(crate) async fn admit(&self, route: &Route, parts: &Parts) -> Result<Caller, ApiError> {
+    pub(crate) async fn admit(&self, route: &Route, parts: &Parts) -> Result<Caller, Rejection> {
         let scope = route.scope();
         let Some(gate) = &self.0 else {
             return Ok(Caller::operator());
@@ -39,10 +47,46 @@ impl Access {
         if scope == Scope::Open {
             return Ok(Caller::nobody());
         }
-        let identified = gate.identify(parts, route.is_of_session()).await;
-        let caller = identified.map_err(|refused| gate.refusal(refused, parts, scope))?;
-        gate.authorize(&caller, parts, scope)?;
-        Ok(caller)
+        match gate.identify(parts, route.is_of_session()).await {
+            Ok(caller) => match gate.authorize(&caller, parts, scope) {
+                Ok(()) => Ok(caller),
+                Err(error) => Err(Rejection::of(error, Some(caller), None)),
+            },
+            Err(refused) => {
+                let error = gate.refusal(refused, parts, scope);
+                Err(Rejection::of(error, None, gate.client(parts)))
+            }
+        }
+    }
+}
+
+// === impl Rejection ===
+
+impl Rejection {
+    fn of(error: ApiError, caller: Option<Caller>, from: Option<IpAddr>) -> Self {
+        Self(Box::new((error, caller, from)))
+    }
+
+    /// Writes down who was refused: who is known and may not, and who could not prove who they are.
+    /// Tokens that have expired are no such thing: clients find out by trying.
+    pub(crate) fn record(self, route: &Route, parts: &Parts, services: &Services) -> ApiError {
+        let (error, caller, from) = *self.0;
+        let status = error.status().as_u16();
+        match (error.code(), &caller) {
+            (ErrorCode::Denied, Some(caller)) => {
+                let doer = Doer::of(caller, &parts.headers);
+                Deed::denied(route).record(doer, status, services);
+            }
+            (ErrorCode::Unauthorized, None) => {
+                if let Ok(Some(Credentials::Basic { user, .. })) = Credentials::of(&parts.headers) {
+                    let doer = Doer::claimed(&user, from, &parts.headers);
+                    let deed = Deed::new(crate::audit::Action::LoginFailed, route.label());
+                    deed.record(doer, status, services);
+                }
+            }
+            _ => {}
+        }
+        error
     }
 }
 
@@ -52,10 +96,8 @@ impl Gate {
     fn authorize(&self, caller: &Caller, parts: &Parts, scope: Scope<'_>) -> Result<(), ApiError> {
         let came_with_nothing = !has_credentials(&parts.headers);
         match scope {
-            Scope::Open => Ok(()),
             // A client asks here whether it has to log in: who says nothing is told where.
             Scope::Registry if came_with_nothing => Err(self.challenge(parts, scope, None)),
-            Scope::Registry => Ok(()),
             Scope::Catalog if caller.may_list() && !came_with_nothing => Ok(()),
             Scope::Catalog if came_with_nothing => Err(self.challenge(parts, scope, None)),
             Scope::Catalog => Err(self.challenge(parts, scope, Some(Refusal::InsufficientScope))),
@@ -63,7 +105,7 @@ impl Gate {
                 let text = "tokens are for /v2/: send a user's name and password, or a key";
                 Err(self.refusal(Refused::Token(text.to_owned()), parts, scope))
             }
-            Scope::Management => Ok(()),
+            Scope::Open | Scope::Registry | Scope::Management => Ok(()),
             Scope::Metrics if caller.is_logged_in() => Ok(()),
             Scope::Metrics => Err(self.challenge(parts, scope, None)),
             Scope::Repository(name, action) => self.repository(caller, parts, (name, action)),

@@ -103,6 +103,11 @@ impl Access {
         })))
     }
 
+    /// The address of the client of a request, behind the proxies that are trusted.
+    pub(crate) fn client(&self, parts: &Parts) -> Option<IpAddr> {
+        self.0.as_ref()?.client(parts)
+    }
+
     /// The accounts, unless it is open.
     pub fn accounts(&self) -> Option<&Accounts> {
         self.0.as_ref().map(|gate| &gate.accounts)

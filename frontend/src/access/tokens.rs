@@ -1,6 +1,6 @@
 //! The token endpoint: who asks gets a token for what they asked and may, and no error for the rest.
 //!
-//! Distribution specification, "Token Authentication Specification" (GET) and "OAuth2 Token
+//! Distribution specification, "Token Authentication Specification" (GET) and "`OAuth2` Token
 //! Authentication" (POST).
 
 use super::identity::{Refused, WRONG};
@@ -10,6 +10,7 @@ use crate::accounts::token::claims::{Claims, Kind, Subject, TokenId};
 use crate::accounts::token::credentials::Credentials;
 use crate::accounts::token::request::{Proof, RequestError, TokenAnswer, TokenRequest};
 use crate::accounts::token::scope::Asked;
+use crate::deeds::called;
 use crate::error::ApiError;
 use crate::route::Scope;
 use floundr_engine::name::RepositoryName;
@@ -36,6 +37,8 @@ pub(crate) struct Given {
     pub(crate) answer: TokenAnswer,
     pub(crate) principal: Principal,
     pub(crate) from: Option<IpAddr>,
+    /// What the principal is called in records.
+    pub(crate) called: String,
 }
 
 // === impl Access ===
@@ -64,10 +67,12 @@ impl Access {
         let principal = principal.map_err(refusal)?;
         let request = TokenRequest::of_query(parts.uri.query());
         let answer = gate.give(&principal, &request)?;
+        let called = called(&principal, &gate.accounts.directory());
         Ok(Given {
             answer,
             principal,
             from,
+            called,
         })
     }
 
@@ -94,10 +99,12 @@ impl Access {
             )),
         })?;
         let answer = gate.give(&principal, &request)?;
+        let called = called(&principal, &gate.accounts.directory());
         Ok(Given {
             answer,
             principal,
             from,
+            called,
         })
     }
 

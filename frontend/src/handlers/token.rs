@@ -4,9 +4,12 @@
 //! clients read either.
 
 use crate::access::{Given, NoToken};
-use crate::accounts::token::request::{MAX_FORM_BYTES, Word};
+use crate::accounts::token::credentials::Credentials;
+use crate::accounts::token::request::{MAX_FORM_BYTES, Proof, TokenRequest, Word};
+use crate::audit::Action;
 use crate::body::Body;
 use crate::context::Context;
+use crate::deeds::{Deed, Doer};
 use crate::error::{ApiError, ErrorCode};
 use crate::request::{self, Incoming};
 use crate::response;
@@ -17,6 +20,7 @@ use http::request::Parts;
 /// `GET`: credentials in the header, or none.
 pub(super) async fn of_query(context: &Context, parts: &Parts) -> Result<Response<Body>, ApiError> {
     let given = context.access().token_of_query(parts).await;
+    record(context, parts, None, &given);
     answer(given)
 }
 
@@ -28,7 +32,40 @@ pub(super) async fn of_form<B: Incoming>(
 ) -> Result<Response<Body>, ApiError> {
     let form = request::collect_form(&parts.headers, body, MAX_FORM_BYTES as u64).await?;
     let given = context.access().token_of_form(parts, &form).await;
+    record(context, parts, Some(&form), &given);
     answer(given)
+}
+
+/// Writes down who logged in, and who could not. Who is nobody, and who only gets a new token for an
+/// old one, does neither.
+fn record(context: &Context, parts: &Parts, form: Option<&[u8]>, given: &Result<Given, NoToken>) {
+    let credentials = match form {
+        None => Credentials::of(&parts.headers).ok().flatten(),
+        Some(form) => match TokenRequest::of_form(form) {
+            Ok((Proof::Password(credentials), _)) => Some(credentials),
+            _ => None,
+        },
+    };
+    let Some(Credentials::Basic { user, .. }) = credentials else {
+        return;
+    };
+    let (action, status, doer) = match given {
+        Ok(given) => {
+            let mut doer = Doer::claimed(&given.called, given.from, &parts.headers);
+            doer.key = given.principal.key();
+            (Action::Login, 200, doer)
+        }
+        Err(NoToken::Api(error)) if error.code() != ErrorCode::Unauthorized => return,
+        Err(_) => {
+            let from = context.access().client(parts);
+            (
+                Action::LoginFailed,
+                401,
+                Doer::claimed(&user, from, &parts.headers),
+            )
+        }
+    };
+    Deed::new(action, "token").record(doer, status, context.services());
 }
 
 fn answer(given: Result<Given, NoToken>) -> Result<Response<Body>, ApiError> {
