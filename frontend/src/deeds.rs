@@ -2,8 +2,7 @@
 //!
 //! 1. What changes something is written down with its result, done or refused; pulls are not: the
 //!    access log has them.
-//! 2. Of what was sent with a request only named fields are kept, none of which is ever a secret.
-//! 3. Who listens hears only of what was done.
+//! 2. Who listens hears only of what was done.
 
 use crate::access::Caller;
 use crate::accounts::{Directory, KeyId, Principal};
@@ -13,28 +12,8 @@ use crate::route::Route;
 use crate::services::Services;
 use floundr_engine::name::{Reference, RepositoryName};
 use http::header::HeaderMap;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use std::net::IpAddr;
-
-/// Fields of a request's body that are kept.
-const KEPT: [&str; 16] = [
-    "name",
-    "owner",
-    "user",
-    "group",
-    "role",
-    "on",
-    "groups",
-    "permissions",
-    "scopes",
-    "disabled",
-    "must_change",
-    "public",
-    "quota_bytes",
-    "immutable_tags",
-    "repository",
-    "reference",
-];
 
 /// Something that is done to something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,17 +49,6 @@ impl Deed {
     pub(crate) fn in_repository(self, repository: &RepositoryName) -> Self {
         let repository = Some(repository.clone());
         Self { repository, ..self }
-    }
-
-    /// With what a request's body says, as far as it may be kept.
-    pub(crate) fn with_body(self, body: &[u8]) -> Self {
-        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
-            return self;
-        };
-        let is_kept = |(name, _): &(String, Value)| KEPT.contains(&name.as_str());
-        let kept: Map<_, _> = fields.into_iter().filter(is_kept).collect();
-        let detail = (!kept.is_empty()).then(|| Value::Object(kept).to_string());
-        Self { detail, ..self }
     }
 
     /// What a request to the registry does; `None` for what only reads, and for the parts of a push
@@ -199,18 +167,4 @@ fn kind(action: Action) -> Option<EventKind> {
         Action::Check => EventKind::Check,
         _ => return None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_a_body_only_named_fields_are_kept_and_a_password_is_none() {
-        let body = br#"{"name":"jo","password":"p-secret","old":"o","new":"n","secret":"s","x":1}"#;
-        let deed = Deed::new(Action::UserCreate, "jo").with_body(body);
-        assert_eq!(deed.detail.as_deref(), Some(r#"{"name":"jo"}"#));
-        let deed = Deed::new(Action::UserCreate, "jo").with_body(b"[]");
-        assert_eq!(deed.detail, None);
-    }
 }

@@ -11,6 +11,7 @@ use floundr_engine::digest::{Algorithm, Digest};
 use http::header::{ETAG, HeaderMap, HeaderValue, IF_MATCH};
 use http::{Response, StatusCode};
 use serde::Serialize;
+use utoipa::IntoParams;
 
 /// Hexadecimal digits of a tag: 2^64 states of one thing do not come about.
 const DIGITS: usize = 32;
@@ -28,6 +29,16 @@ pub(super) enum IfMatch {
     Present,
     /// One of these. Weak tags match nothing (RFC 9110, section 13.1.1), and are left out.
     OneOf(Vec<String>),
+}
+
+/// The header of a change, as the OpenAPI document tells it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "it is read by name, see IfMatch::of")]
+pub(super) struct Condition {
+    /// The `ETag` of what is to be changed: it is left alone when it has another one by now.
+    #[param(rename = "if-match")]
+    if_match: Option<String>,
 }
 
 /// One of the tags that `If-Match` lists.

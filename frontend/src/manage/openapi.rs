@@ -6,7 +6,7 @@
 
 use super::call::Call;
 use super::problem::ProblemBody;
-use super::{Answer, repositories, server, store, with_type};
+use super::{Answer, accounts, repositories, server, store, with_type};
 use bytes::Bytes;
 use http::StatusCode;
 use std::sync::LazyLock;
@@ -75,6 +75,7 @@ fn document() -> String {
         server::Document::openapi(),
         store::Document::openapi(),
         repositories::Document::openapi(),
+        accounts::Document::openapi(),
     ] {
         document.merge(subject);
     }

@@ -1,5 +1,6 @@
 //! What is asked of the server itself: `GET /api/v1`, which program this is and which store it has open.
 
+use super::accounts::whoami;
 use super::call::Call;
 use super::route::ServerRoute;
 use super::{Answer, Management, json, openapi};
@@ -28,6 +29,7 @@ pub(super) fn answer(management: &Management, route: &ServerRoute, call: Call) -
     match route {
         ServerRoute::About => show(management, call),
         ServerRoute::OpenApi => openapi::show(call),
+        ServerRoute::Whoami => whoami::show(call),
     }
 }
 

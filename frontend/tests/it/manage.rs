@@ -9,7 +9,7 @@ use floundr_frontend::manage::MAX_BODY;
 impl Answer {
     /// That it is a problem with this status and code.
     #[track_caller]
-    fn problem(self, status: u16, code: &str) -> Self {
+    pub(crate) fn problem(self, status: u16, code: &str) -> Self {
         let answer = self
             .expect(status)
             .has("content-type", "application/problem+json");

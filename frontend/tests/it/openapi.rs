@@ -8,23 +8,33 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// A registry with something in it, and its document.
-struct Documented {
+pub(crate) struct Documented {
     test: TestRegistry,
     document: Value,
     /// The operations that were asked for.
-    asked: BTreeSet<&'static str>,
+    pub(crate) asked: BTreeSet<&'static str>,
+    /// Sent with each request.
+    headers: Vec<(&'static str, &'static str)>,
 }
 
 // === impl Documented ===
 
 impl Documented {
     async fn start() -> Self {
-        let test = TestRegistry::start().await;
+        Self::over(TestRegistry::start().await, Vec::new()).await
+    }
+
+    /// A registry that sends these headers with each request.
+    pub(crate) async fn over(
+        test: TestRegistry,
+        headers: Vec<(&'static str, &'static str)>,
+    ) -> Self {
         let document = test.get("/api/v1/openapi.json").await.expect(200).json();
         Self {
             test,
             document,
             asked: BTreeSet::new(),
+            headers,
         }
     }
 
@@ -46,8 +56,11 @@ impl Documented {
     }
 
     /// Asks, and compares request and answer with the document.
-    async fn ask(&mut self, request: &str, body: &str, status: u16) -> Answer {
-        let answer = self.test.call(request, &[], body.to_owned()).await;
+    pub(crate) async fn ask(&mut self, request: &str, body: &str, status: u16) -> Answer {
+        let answer = self
+            .test
+            .call(request, &self.headers, body.to_owned())
+            .await;
         let answer = answer.expect(status);
         let (method, target) = request.split_once(' ').unwrap();
         let path = target.split('?').next().unwrap();
@@ -107,7 +120,7 @@ async fn the_document_names_every_endpoint_and_no_other() {
 #[tokio::test]
 async fn every_operation_tells_its_parameters_its_refusals_and_who_may_ask() {
     let it = Documented::start().await;
-    let anonymous = TestRegistry::start().await;
+    let anonymous = TestRegistry::start_with_accounts().await;
     for (method, path, operation) in it.operations() {
         let at = format!("{method} {path}");
         let values = path.split('/').filter(|segment| segment.starts_with('{'));
@@ -142,6 +155,11 @@ async fn every_operation_tells_its_parameters_its_refusals_and_who_may_ask() {
             .replace("{digest}", &digest)
             .replace("{repository}", "a")
             .replace("{tag}", "v1")
+            .replace("{user}", "jo")
+            .replace("{role}", "reader")
+            .replace("{grant}", "1")
+            .replace("{key}", "0123456789abcdef")
+            .replace("{pattern}", "a")
             .replace("{reference}", "v1");
         let answer = anonymous.call(&request, &[], "").await;
         assert_eq!(answer.status == 401, !is_open, "{at}: {answer:?}");
@@ -164,6 +182,7 @@ async fn answers_and_refusals_are_as_the_document_says() {
     store(&mut it, &digest.to_string()).await;
     server(&mut it).await;
     repositories(&mut it).await;
+    it.asked.extend(crate::openapi_accounts::asked().await);
     let all: BTreeSet<_> = ManageRoute::all()
         .map(|endpoint| endpoint.operation)
         .collect();

@@ -45,13 +45,13 @@ enum Source {
 #[utoipa::path(
     get, path = "/api/v1/explain", operation_id = "explain", tag = "explain",
     params(
-        ("user" = Option<String>, Query, description = "about whom; who asks, with their key, when absent"),
+        ("user" = Option<String>, Query, description = "About whom; who asks, with their key, when absent"),
         ("action" = Permission, Query),
         ("repository" = String, Query),
     ),
     responses(
-        (status = 200, body = Explanation),
-        (status = 403, description = "`forbidden`: about others only an administrator of the server asks"),
+        (status = 200, description = "Whether, and why", body = Explanation),
+        (status = 403, description = "About others only an administrator of the server asks"),
     ),
 )]
 pub(super) fn show(desk: Desk<'_>, call: Call) -> Answer {

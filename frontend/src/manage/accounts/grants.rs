@@ -1,6 +1,8 @@
 //! Grants: who has which role on which repositories. A grant is made and taken back, never changed.
 
 use super::super::call::Call;
+use super::super::etag::Condition;
+use super::super::query::PageParameters;
 use super::listing::Listing;
 use super::{demanded, done, made, thing};
 use crate::accounts::{
@@ -53,12 +55,11 @@ struct Create {
 #[utoipa::path(
     get, path = "/api/v1/grants", operation_id = "grant_list", tag = "grants",
     params(
-        ("user" = Option<String>, Query, description = "those to this user, not to their groups"),
-        ("group" = Option<String>, Query, description = "those to this group"),
-        ("n" = Option<usize>, Query, description = "at most how many"),
-        ("last" = Option<u64>, Query, description = "the `next` of the page before"),
+        ("user" = Option<String>, Query, description = "Those to this user, not to their groups"),
+        ("group" = Option<String>, Query, description = "Those to this group"),
+        PageParameters,
     ),
-    responses((status = 200, body = Listing<Shown>)),
+    responses((status = 200, description = "A page of grants", body = Listing<Shown>)),
 )]
 pub(super) fn list(accounts: &Accounts, call: Call) -> Answer {
     let mut query = call.query();
@@ -83,9 +84,9 @@ pub(super) fn list(accounts: &Accounts, call: Call) -> Answer {
     post, path = "/api/v1/grants", operation_id = "grant_create", tag = "grants",
     request_body = Create,
     responses(
-        (status = 201, body = Shown),
-        (status = 200, body = Shown, description = "there was one that says the same"),
-        (status = 404, description = "`unknown`: the user or the role"),
+        (status = 201, description = "The grant", body = Shown),
+        (status = 200, body = Shown, description = "There was one that says the same"),
+        (status = 404, description = "There is no such user or role"),
     ),
 )]
 pub(super) async fn create(accounts: &Accounts, call: Call) -> Answer {
@@ -105,11 +106,11 @@ pub(super) async fn create(accounts: &Accounts, call: Call) -> Answer {
     made(grant.id, &shown, &format!("/grants/{}", grant.id))
 }
 
-/// A grant.
+/// Shows a grant.
 #[utoipa::path(
     get, path = "/api/v1/grants/{grant}", operation_id = "grant_show", tag = "grants",
-    params(("grant" = u64, Path, description = "its id")),
-    responses((status = 200, body = Shown), (status = 404, description = "`unknown`")),
+    params(("grant" = u64, Path, description = "Its id")),
+    responses((status = 200, description = "The grant", body = Shown), (status = 404, description = "There is none")),
 )]
 pub(super) fn show(accounts: &Accounts, id: u64, call: Call) -> Answer {
     call.plain()?;
@@ -121,14 +122,14 @@ pub(super) fn show(accounts: &Accounts, id: u64, call: Call) -> Answer {
 #[utoipa::path(
     delete, path = "/api/v1/grants/{grant}", operation_id = "grant_delete", tag = "grants",
     params(
-        ("grant" = u64, Path, description = "its id"),
-        ("if-match" = Option<String>, Header, description = "the `ETag` of what is to go"),
+        ("grant" = u64, Path, description = "Its id"),
+        Condition,
     ),
     responses(
-        (status = 204),
-        (status = 404, description = "`unknown`"),
-        (status = 409, description = "`last-administrator`"),
-        (status = 412, description = "`precondition`"),
+        (status = 204, description = "It is taken back"),
+        (status = 404, description = "There is none"),
+        (status = 409, description = "Nobody could administer the server any more"),
+        (status = 412, description = "It has changed since"),
     ),
 )]
 pub(super) async fn delete(accounts: &Accounts, id: u64, call: Call) -> Answer {

@@ -5,8 +5,10 @@
 //! keys.
 
 use super::super::call::Call;
-use super::listing::Listing;
-use super::{Desk, demanded, done, forbidden, made, nullable, thing, without_token};
+use super::super::etag::Condition;
+use super::super::query::PageParameters;
+use super::listing::{Filter, Listing};
+use super::{Desk, demanded, done, forbidden, made, nullable, thing};
 use crate::access::Caller;
 use crate::accounts::{
     AccountError, Accounts, ApiKey, KeyId, KeyName, KeyPatch, KeyScope, NewKey, On, Permission,
@@ -98,20 +100,22 @@ struct Patch {
 #[utoipa::path(
     get, path = "/api/v1/keys", operation_id = "key_list", tag = "keys",
     params(
-        ("owner" = Option<String>, Query, description = "those of this user"),
-        ("n" = Option<usize>, Query, description = "at most how many"),
-        ("last" = Option<String>, Query, description = "the `next` of the page before"),
+        ("filter" = Option<String>, Query, description = "A part of the name"),
+        ("owner" = Option<String>, Query, description = "Those of this user"),
+        PageParameters,
     ),
-    responses((status = 200, body = Listing<Shown>)),
+    responses((status = 200, description = "A page of keys", body = Listing<Shown>)),
 )]
 pub(super) fn list(desk: Desk<'_>, call: Call) -> Answer {
     let mut query = call.query();
+    let filter = Filter::of(&mut query)?;
     let owner = query.take::<UserName>("owner")?;
     let page = query.page::<KeyId>()?;
     let directory = desk.accounts.directory();
     let keys = directory.keys(page.after);
     let keys = keys.filter(|key| reaches(desk.caller, key));
     let keys = keys.filter(|key| owner.is_none() || key.owner == owner);
+    let keys = keys.filter(|key| filter.fits(key.name.as_str()));
     let position = |key: &&ApiKey| key.id.to_string();
     let shown = |key: &ApiKey| Shown::new(key, desk.accounts);
     json(
@@ -125,10 +129,10 @@ pub(super) fn list(desk: Desk<'_>, call: Call) -> Answer {
     post, path = "/api/v1/keys", operation_id = "key_create", tag = "keys",
     request_body = Create,
     responses(
-        (status = 201, body = Made),
-        (status = 403, description = "`forbidden`: somebody else's, or more than the caller's key may"),
-        (status = 404, description = "`unknown`: the owner"),
-        (status = 409, description = "`exists`: the owner has one of that name"),
+        (status = 201, description = "The key, and its secret", body = Made),
+        (status = 403, description = "Somebody else's, or more than the caller's own key may"),
+        (status = 404, description = "There is no such owner"),
+        (status = 409, description = "The owner has one of that name"),
     ),
 )]
 pub(super) async fn create(desk: Desk<'_>, call: Call) -> Answer {
@@ -154,11 +158,11 @@ pub(super) async fn create(desk: Desk<'_>, call: Call) -> Answer {
     made(key.version, &answer, &format!("/keys/{}", key.id))
 }
 
-/// A key.
+/// Shows a key, without its secret.
 #[utoipa::path(
     get, path = "/api/v1/keys/{key}", operation_id = "key_show", tag = "keys",
-    params(("key" = String, Path, description = "its id")),
-    responses((status = 200, body = Shown), (status = 404, description = "`unknown`")),
+    params(("key" = String, Path, description = "Its id")),
+    responses((status = 200, description = "The key", body = Shown), (status = 404, description = "There is none")),
 )]
 pub(super) fn show(desk: Desk<'_>, id: KeyId, call: Call) -> Answer {
     call.plain()?;
@@ -170,16 +174,16 @@ pub(super) fn show(desk: Desk<'_>, id: KeyId, call: Call) -> Answer {
 #[utoipa::path(
     patch, path = "/api/v1/keys/{key}", operation_id = "key_change", tag = "keys",
     params(
-        ("key" = String, Path, description = "its id"),
-        ("if-match" = Option<String>, Header, description = "the `ETag` it was made from"),
+        ("key" = String, Path, description = "Its id"),
+        Condition,
     ),
     request_body = Patch,
     responses(
-        (status = 200, body = Shown),
-        (status = 403, description = "`forbidden`: it allows more than the caller's key, or would"),
-        (status = 404, description = "`unknown`"),
-        (status = 409, description = "`exists`: the owner has one of that name"),
-        (status = 412, description = "`precondition`"),
+        (status = 200, description = "The key", body = Shown),
+        (status = 403, description = "It allows more than the caller's own key, or would"),
+        (status = 404, description = "There is none"),
+        (status = 409, description = "The owner has one of that name"),
+        (status = 412, description = "It has changed since"),
     ),
 )]
 pub(super) async fn change(desk: Desk<'_>, id: KeyId, call: Call) -> Answer {
@@ -207,14 +211,14 @@ pub(super) async fn change(desk: Desk<'_>, id: KeyId, call: Call) -> Answer {
 #[utoipa::path(
     delete, path = "/api/v1/keys/{key}", operation_id = "key_revoke", tag = "keys",
     params(
-        ("key" = String, Path, description = "its id"),
-        ("if-match" = Option<String>, Header, description = "the `ETag` of what is to go"),
+        ("key" = String, Path, description = "Its id"),
+        Condition,
     ),
     responses(
-        (status = 204),
-        (status = 403, description = "`forbidden`: it allows more than the caller's key"),
-        (status = 404, description = "`unknown`"),
-        (status = 412, description = "`precondition`"),
+        (status = 204, description = "It is revoked"),
+        (status = 403, description = "It allows more than the caller's own key"),
+        (status = 404, description = "There is none"),
+        (status = 412, description = "It has changed since"),
     ),
 )]
 pub(super) async fn revoke(desk: Desk<'_>, id: KeyId, call: Call) -> Answer {
@@ -271,13 +275,12 @@ fn owner(caller: &Caller, named: Option<Option<UserName>>) -> Result<Option<User
 /// Lets through what the caller's key reaches, or everything of theirs who came without one.
 ///
 /// # Errors
-/// 403 when that is less, and for tokens.
+/// 403 when that is less.
 fn within(
     desk: Desk<'_>,
     scopes: Option<&[KeyScope]>,
     expires: Option<u64>,
 ) -> Result<(), Problem> {
-    without_token(desk.caller)?;
     let Some(id) = desk.caller.key() else {
         return Ok(());
     };

@@ -35,6 +35,18 @@ impl<T> Listing<T> {
         let items = page.into_iter().map(shown).collect();
         Self { items, next }
     }
+
+    pub(super) fn items(&self) -> &[T] {
+        &self.items
+    }
+
+    /// The same page with something else for each item.
+    pub(super) fn map<U>(self, shown: impl FnMut(T) -> U) -> Listing<U> {
+        Listing {
+            items: self.items.into_iter().map(shown).collect(),
+            next: self.next,
+        }
+    }
 }
 
 // === impl Filter ===

@@ -10,7 +10,8 @@
 //! ```
 //! Invariants:
 //! 1. Who may ask at all is decided before a handler runs (see [`AccountRoute::need`]). What is left
-//!    to handlers are a user's own keys, own password, and explanations about oneself.
+//!    to handlers are a user's own keys, own password, and explanations about oneself. Tokens do not
+//!    come this far: they are for repositories.
 //! 2. What somebody may not see is not there for them.
 //! 3. A password that was made, and the text of a key, are in the answer to the request that made
 //!    them. No other answer has a password, a hash or a secret.
@@ -26,21 +27,44 @@ mod rules;
 mod tests;
 mod token_keys;
 mod users;
-mod whoami;
+pub(super) mod whoami;
 
 use super::call::Call;
 use super::etag::{EntityTag, IfMatch, tagged};
 use super::route::AccountRoute;
 use super::{Answer, Management, Problem, ProblemCode};
 use crate::access::Caller;
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Secret};
 use crate::body::Body;
 use floundr_engine::Engine;
 use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer};
-use std::fmt;
+use utoipa::OpenApi;
+
+/// What the OpenAPI document says of them.
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        whoami::show, whoami::change_password, users::list, users::create, users::show,
+        users::change, users::delete, roles::list, roles::create, roles::show, roles::change,
+        roles::delete, grants::list, grants::create, grants::show, grants::delete, keys::list,
+        keys::create, keys::show, keys::change, keys::revoke, rules::list, rules::show, rules::set,
+        rules::delete, explain::show, token_keys::rotate,
+    ),
+    tags(
+        (name = "whoami", description = "Who asks"),
+        (name = "users", description = "Who logs in"),
+        (name = "roles", description = "Named sets of permissions"),
+        (name = "grants", description = "Who has which role on which repositories"),
+        (name = "keys", description = "Credentials for programs"),
+        (name = "rules", description = "How the repositories behave that a pattern names"),
+        (name = "explain", description = "Why somebody may do something, or why not"),
+        (name = "tokens", description = "The keys that sign tokens"),
+    ),
+)]
+pub(super) struct Document;
 
 /// What the handlers work with.
 #[derive(Debug, Clone, Copy)]
@@ -51,10 +75,6 @@ pub(super) struct Desk<'a> {
     pub(super) caller: &'a Caller,
 }
 
-/// A secret in a request: never shown, not even in the refusal of a body that has something else in
-/// its place.
-struct Secret(String);
-
 pub(super) async fn answer(management: &Management, route: AccountRoute, call: Call) -> Answer {
     let accounts = management.accounts()?;
     let caller = &call.caller().clone();
@@ -64,7 +84,6 @@ pub(super) async fn answer(management: &Management, route: AccountRoute, call: C
         caller,
     };
     match route {
-        AccountRoute::Whoami => whoami::show(desk, call),
         AccountRoute::PasswordChange => whoami::change_password(desk, call).await,
         AccountRoute::UserList => users::list(accounts, call),
         AccountRoute::UserCreate => users::create(accounts, call).await,
@@ -140,35 +159,19 @@ where
     Option::deserialize(deserializer).map(Some)
 }
 
-/// Refuses who came with a token: it is for repositories, and a stolen one must not become more.
-///
-/// # Errors
-/// 403.
-fn without_token(caller: &Caller) -> Result<(), Problem> {
-    if caller.is_narrowed() {
-        let detail = "a token does not do for this: log in with the password or a key";
-        return Err(forbidden(detail));
-    }
-    Ok(())
-}
-
 fn forbidden(detail: impl Into<String>) -> Problem {
     Problem::new(ProblemCode::Forbidden, detail)
 }
 
 // === impl Secret ===
 
+/// A secret in a request. It is not shown, not even in the refusal of a body that has something else
+/// in its place.
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer);
         // The deserializer's own words quote what it found.
-        text.map(Self)
+        text.map(Self::from)
             .map_err(|_quoting| serde::de::Error::custom("a password is a string"))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
     }
 }

@@ -2,6 +2,8 @@
 //! them.
 
 use super::super::call::Call;
+use super::super::etag::Condition;
+use super::super::query::PageParameters;
 use super::listing::Listing;
 use super::{demanded, done, made, thing};
 use crate::accounts::{
@@ -49,10 +51,9 @@ struct Change {
 #[utoipa::path(
     get, path = "/api/v1/roles", operation_id = "role_list", tag = "roles",
     params(
-        ("n" = Option<usize>, Query, description = "at most how many"),
-        ("last" = Option<String>, Query, description = "the `next` of the page before"),
+        PageParameters,
     ),
-    responses((status = 200, body = Listing<Shown>)),
+    responses((status = 200, description = "A page of roles", body = Listing<Shown>)),
 )]
 pub(super) fn list(accounts: &Accounts, call: Call) -> Answer {
     let page = call.query().page::<RoleName>()?;
@@ -70,7 +71,7 @@ pub(super) fn list(accounts: &Accounts, call: Call) -> Answer {
 #[utoipa::path(
     post, path = "/api/v1/roles", operation_id = "role_create", tag = "roles",
     request_body = Create,
-    responses((status = 201, body = Shown), (status = 409, description = "`exists`")),
+    responses((status = 201, description = "The role", body = Shown), (status = 409, description = "There is one already")),
 )]
 pub(super) async fn create(accounts: &Accounts, call: Call) -> Answer {
     let create: Create = call.read()?;
@@ -84,11 +85,11 @@ pub(super) async fn create(accounts: &Accounts, call: Call) -> Answer {
     )
 }
 
-/// A role.
+/// Shows a role.
 #[utoipa::path(
     get, path = "/api/v1/roles/{role}", operation_id = "role_show", tag = "roles",
-    params(("role" = String, Path, description = "its name")),
-    responses((status = 200, body = Shown), (status = 404, description = "`unknown`")),
+    params(("role" = String, Path, description = "Its name")),
+    responses((status = 200, description = "The role", body = Shown), (status = 404, description = "There is none")),
 )]
 pub(super) fn show(accounts: &Accounts, name: &RoleName, call: Call) -> Answer {
     call.plain()?;
@@ -101,15 +102,15 @@ pub(super) fn show(accounts: &Accounts, name: &RoleName, call: Call) -> Answer {
 #[utoipa::path(
     put, path = "/api/v1/roles/{role}", operation_id = "role_change", tag = "roles",
     params(
-        ("role" = String, Path, description = "its name"),
-        ("if-match" = Option<String>, Header, description = "the `ETag` it was made from"),
+        ("role" = String, Path, description = "Its name"),
+        Condition,
     ),
     request_body = Change,
     responses(
-        (status = 200, body = Shown),
-        (status = 404, description = "`unknown`"),
-        (status = 409, description = "`built-in`, `last-administrator`"),
-        (status = 412, description = "`precondition`"),
+        (status = 200, description = "The role", body = Shown),
+        (status = 404, description = "There is none"),
+        (status = 409, description = "It is built in, or nobody could administer the server any more"),
+        (status = 412, description = "It has changed since"),
     ),
 )]
 pub(super) async fn change(accounts: &Accounts, name: &RoleName, call: Call) -> Answer {
@@ -126,14 +127,14 @@ pub(super) async fn change(accounts: &Accounts, name: &RoleName, call: Call) -> 
 #[utoipa::path(
     delete, path = "/api/v1/roles/{role}", operation_id = "role_delete", tag = "roles",
     params(
-        ("role" = String, Path, description = "its name"),
-        ("if-match" = Option<String>, Header, description = "the `ETag` of what is to go"),
+        ("role" = String, Path, description = "Its name"),
+        Condition,
     ),
     responses(
-        (status = 204),
-        (status = 404, description = "`unknown`"),
-        (status = 409, description = "`built-in`, `in-use`"),
-        (status = 412, description = "`precondition`"),
+        (status = 204, description = "It is gone"),
+        (status = 404, description = "There is none"),
+        (status = 409, description = "It is built in, or granted to somebody"),
+        (status = 412, description = "It has changed since"),
     ),
 )]
 pub(super) async fn delete(accounts: &Accounts, name: &RoleName, call: Call) -> Answer {

@@ -1,10 +1,13 @@
 //! Rules: how the repositories behave that a pattern names.
 
 use super::super::call::Call;
+use super::super::etag::Condition;
+use super::super::query::PageParameters;
 use super::listing::{Filter, Listing};
 use super::{Desk, demanded, done, made, thing};
 use crate::accounts::{AccountError, Accounts, On, Rule, RulePatch, Thing};
 use crate::manage::{Answer, json};
+use crate::quota::{Source as _, Starts};
 use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -26,6 +29,16 @@ struct Shown {
     immutable_tags: Vec<On>,
 }
 
+/// A rule in a listing.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListedRule)]
+struct Listed {
+    #[serde(flatten)]
+    rule: Shown,
+    /// How many bytes the repositories hold together; null where there is no quota.
+    used_bytes: Option<u64>,
+}
+
 /// What a rule is to say; what is absent it does not say.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = RuleSettings)]
@@ -43,11 +56,10 @@ struct Settings {
 #[utoipa::path(
     get, path = "/api/v1/rules", operation_id = "rule_list", tag = "rules",
     params(
-        ("filter" = Option<String>, Query, description = "a part of the pattern"),
-        ("n" = Option<usize>, Query, description = "at most how many"),
-        ("last" = Option<String>, Query, description = "the `next` of the page before"),
+        ("filter" = Option<String>, Query, description = "A part of the pattern"),
+        PageParameters,
     ),
-    responses((status = 200, body = Listing<Shown>)),
+    responses((status = 200, description = "A page of rules", body = Listing<Listed>)),
 )]
 pub(super) async fn list(desk: Desk<'_>, call: Call) -> Answer {
     let mut query = call.query();
@@ -57,17 +69,27 @@ pub(super) async fn list(desk: Desk<'_>, call: Call) -> Answer {
     let rules = directory.rules(page.after.as_ref().map(On::as_str));
     let rules = rules.filter(|rule| filter.fits(rule.on.as_str()));
     let position = |rule: &&Rule| rule.on.to_string();
-    json(
-        StatusCode::OK,
-        &Listing::of(rules, page.limit, position, Shown::from),
-    )
+    let listing = Listing::of(rules, page.limit, position, |rule: &Rule| rule);
+    let mut used = Vec::new();
+    for rule in listing.items() {
+        used.push(match rule.quota {
+            Some(_) => Some(desk.engine.measure(&rule.on.0, Starts::new()).await?),
+            None => None,
+        });
+    }
+    let mut used = used.into_iter();
+    let listed = |rule: &Rule| Listed {
+        rule: Shown::from(rule),
+        used_bytes: used.next().flatten(),
+    };
+    json(StatusCode::OK, &listing.map(listed))
 }
 
-/// A rule.
+/// Shows a rule.
 #[utoipa::path(
     get, path = "/api/v1/rules/{pattern}", operation_id = "rule_show", tag = "rules",
-    params(("pattern" = String, Path, description = "one segment: `team%2F**`")),
-    responses((status = 200, body = Shown), (status = 404, description = "`unknown`")),
+    params(("pattern" = String, Path, description = "One segment: `team%2F**`")),
+    responses((status = 200, description = "The rule", body = Shown), (status = 404, description = "There is none")),
 )]
 pub(super) fn show(accounts: &Accounts, on: &On, call: Call) -> Answer {
     call.plain()?;
@@ -81,15 +103,15 @@ pub(super) fn show(accounts: &Accounts, on: &On, call: Call) -> Answer {
 #[utoipa::path(
     put, path = "/api/v1/rules/{pattern}", operation_id = "rule_set", tag = "rules",
     params(
-        ("pattern" = String, Path, description = "one segment: `team%2F**`"),
-        ("if-match" = Option<String>, Header, description = "the `ETag` it was made from"),
+        ("pattern" = String, Path, description = "One segment: `team%2F**`"),
+        Condition,
     ),
     request_body = Settings,
     responses(
-        (status = 200, body = Shown, description = "there was one"),
-        (status = 201, body = Shown),
-        (status = 204, description = "it says nothing: there is none now"),
-        (status = 412, description = "`precondition`"),
+        (status = 200, body = Shown, description = "The rule, which was there"),
+        (status = 201, description = "The rule, which was not there", body = Shown),
+        (status = 204, description = "It says nothing, so there is none now"),
+        (status = 412, description = "It has changed since"),
     ),
 )]
 pub(super) async fn set(accounts: &Accounts, on: &On, call: Call) -> Answer {
@@ -120,13 +142,13 @@ pub(super) async fn set(accounts: &Accounts, on: &On, call: Call) -> Answer {
 #[utoipa::path(
     delete, path = "/api/v1/rules/{pattern}", operation_id = "rule_delete", tag = "rules",
     params(
-        ("pattern" = String, Path, description = "one segment: `team%2F**`"),
-        ("if-match" = Option<String>, Header, description = "the `ETag` of what is to go"),
+        ("pattern" = String, Path, description = "One segment: `team%2F**`"),
+        Condition,
     ),
     responses(
-        (status = 204),
-        (status = 404, description = "`unknown`"),
-        (status = 412, description = "`precondition`"),
+        (status = 204, description = "It is gone"),
+        (status = 404, description = "There is none"),
+        (status = 412, description = "It has changed since"),
     ),
 )]
 pub(super) async fn delete(accounts: &Accounts, on: &On, call: Call) -> Answer {

@@ -24,9 +24,10 @@ struct TokenKeys {
     path = "/api/v1/token-keys/rotate",
     operation_id = "token_keys_rotate",
     tag = "tokens",
+    request_body = Nothing,
     responses(
         (status = 200, description = "The ids of the keys", body = TokenKeys),
-        (status = 400, description = "`body-invalid`: the configuration says which key signs"),
+        (status = 400, description = "The configuration says which key signs"),
     ),
 )]
 pub(super) async fn rotate(accounts: &Accounts, call: Call) -> Answer {

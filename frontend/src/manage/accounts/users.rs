@@ -1,10 +1,12 @@
 //! Users: who logs in with a password or with keys of their own.
 
 use super::super::call::Call;
+use super::super::etag::Condition;
+use super::super::query::PageParameters;
 use super::listing::{Filter, Listing};
-use super::{Secret, demanded, done, made, thing};
+use super::{demanded, done, made, thing};
 use crate::accounts::{
-    AccountError, Accounts, Directory, GroupName, NewUser, Thing, User, UserName, UserPatch,
+    AccountError, Accounts, Directory, GroupName, NewUser, Secret, Thing, User, UserName, UserPatch,
 };
 use crate::manage::{Answer, Problem, json};
 use http::StatusCode;
@@ -85,11 +87,10 @@ struct KeyCounts<'a>(HashMap<&'a UserName, usize>);
 #[utoipa::path(
     get, path = "/api/v1/users", operation_id = "user_list", tag = "users",
     params(
-        ("filter" = Option<String>, Query, description = "a part of the name"),
-        ("n" = Option<usize>, Query, description = "at most how many"),
-        ("last" = Option<String>, Query, description = "the `next` of the page before"),
+        ("filter" = Option<String>, Query, description = "A part of the name"),
+        PageParameters,
     ),
-    responses((status = 200, body = Listing<Shown>)),
+    responses((status = 200, description = "A page of users", body = Listing<Shown>)),
 )]
 pub(super) fn list(accounts: &Accounts, call: Call) -> Answer {
     let mut query = call.query();
@@ -111,12 +112,12 @@ pub(super) fn list(accounts: &Accounts, call: Call) -> Answer {
 #[utoipa::path(
     post, path = "/api/v1/users", operation_id = "user_create", tag = "users",
     request_body = Create,
-    responses((status = 201, body = Made)),
+    responses((status = 201, description = "The user", body = Made)),
 )]
 pub(super) async fn create(accounts: &Accounts, call: Call) -> Answer {
     let create: Create = call.read()?;
     let (password, shown) = match create.password {
-        Some(Secret(password)) => (password, None),
+        Some(password) => (password.expose().to_owned(), None),
         None => {
             let password = Accounts::random_password()?;
             (password.clone(), Some(password))
@@ -136,11 +137,11 @@ pub(super) async fn create(accounts: &Accounts, call: Call) -> Answer {
     made(user.version, &made_user, &format!("/users/{}", user.name))
 }
 
-/// A user.
+/// Shows a user.
 #[utoipa::path(
     get, path = "/api/v1/users/{user}", operation_id = "user_show", tag = "users",
-    params(("user" = String, Path, description = "their name")),
-    responses((status = 200, body = Shown), (status = 404, description = "`unknown`")),
+    params(("user" = String, Path, description = "Their name")),
+    responses((status = 200, description = "The user", body = Shown), (status = 404, description = "There is none")),
 )]
 pub(super) fn show(accounts: &Accounts, name: &UserName, call: Call) -> Answer {
     call.plain()?;
@@ -153,15 +154,15 @@ pub(super) fn show(accounts: &Accounts, name: &UserName, call: Call) -> Answer {
 #[utoipa::path(
     patch, path = "/api/v1/users/{user}", operation_id = "user_change", tag = "users",
     params(
-        ("user" = String, Path, description = "their name"),
-        ("if-match" = Option<String>, Header, description = "the `ETag` it was made from"),
+        ("user" = String, Path, description = "Their name"),
+        Condition,
     ),
     request_body = Patch,
     responses(
-        (status = 200, body = Shown),
-        (status = 404, description = "`unknown`"),
-        (status = 409, description = "`last-administrator`"),
-        (status = 412, description = "`precondition`"),
+        (status = 200, description = "The user", body = Shown),
+        (status = 404, description = "There is none"),
+        (status = 409, description = "Nobody could administer the server any more"),
+        (status = 412, description = "It has changed since"),
     ),
 )]
 pub(super) async fn change(accounts: &Accounts, name: &UserName, call: Call) -> Answer {
@@ -172,7 +173,7 @@ pub(super) async fn change(accounts: &Accounts, name: &UserName, call: Call) -> 
         disabled: patch.disabled,
         must_change: patch.must_change,
         groups: patch.groups,
-        password: patch.password.map(|Secret(password)| password),
+        password: patch.password.map(|password| password.expose().to_owned()),
     };
     let user = accounts.change_user(name, patch, version).await?;
     thing(user.version, &Shown::now(&user, accounts))
@@ -182,14 +183,14 @@ pub(super) async fn change(accounts: &Accounts, name: &UserName, call: Call) -> 
 #[utoipa::path(
     delete, path = "/api/v1/users/{user}", operation_id = "user_delete", tag = "users",
     params(
-        ("user" = String, Path, description = "their name"),
-        ("if-match" = Option<String>, Header, description = "the `ETag` of what is to go"),
+        ("user" = String, Path, description = "Their name"),
+        Condition,
     ),
     responses(
-        (status = 204),
-        (status = 404, description = "`unknown`"),
-        (status = 409, description = "`last-administrator`"),
-        (status = 412, description = "`precondition`"),
+        (status = 204, description = "They are gone"),
+        (status = 404, description = "There is none"),
+        (status = 409, description = "Nobody could administer the server any more"),
+        (status = 412, description = "It has changed since"),
     ),
 )]
 pub(super) async fn delete(accounts: &Accounts, name: &UserName, call: Call) -> Answer {

@@ -1,8 +1,8 @@
 //! Who asks, and their own password.
 
 use super::super::call::Call;
-use super::{Desk, Secret, done, forbidden, without_token};
-use crate::accounts::{KeyId, Principal};
+use super::{Desk, done, forbidden};
+use crate::accounts::{KeyId, Principal, Secret};
 use crate::manage::admission::unauthorized;
 use crate::manage::{Answer, json};
 use http::StatusCode;
@@ -47,14 +47,16 @@ struct PasswordChange {
     new: Secret,
 }
 
-/// Who asks.
+/// Tells who asks.
 #[utoipa::path(
     get, path = "/api/v1/whoami", operation_id = "whoami", tag = "whoami",
-    responses((status = 200, body = Whoami)),
+    responses((status = 200, description = "Who", body = Whoami)),
+    security(()),
 )]
-pub(super) fn show(desk: Desk<'_>, call: Call) -> Answer {
+pub(in crate::manage) fn show(call: Call) -> Answer {
+    let caller = call.caller().clone();
     call.plain()?;
-    let (caller, directory) = (desk.caller, desk.accounts.directory());
+    let directory = caller.directory();
     let (kind, name) = match caller.principal() {
         Principal::Operator => (Kind::Operator, None),
         Principal::Anonymous => (Kind::Anonymous, None),
@@ -85,10 +87,10 @@ pub(super) fn show(desk: Desk<'_>, call: Call) -> Answer {
     put, path = "/api/v1/whoami/password", operation_id = "password_change", tag = "whoami",
     request_body = PasswordChange,
     responses(
-        (status = 204),
-        (status = 400, description = "`password-unfit`"),
-        (status = 403, description = "`wrong-password`, or `forbidden`: the caller came with a key"),
-        (status = 429, description = "`too-many`: try again after `Retry-After`"),
+        (status = 204, description = "It is changed"),
+        (status = 400, description = "Not a password that can be set"),
+        (status = 403, description = "The old password is not right, or the caller came with a key"),
+        (status = 429, description = "Too many passwords are being checked"),
     ),
 )]
 pub(super) async fn change_password(desk: Desk<'_>, call: Call) -> Answer {
@@ -100,9 +102,10 @@ pub(super) async fn change_password(desk: Desk<'_>, call: Call) -> Answer {
             return Err(forbidden(detail));
         }
     };
-    without_token(desk.caller)?;
     let PasswordChange { old, new } = call.read()?;
-    let change = desk.accounts.change_own_password(name, &old.0, &new.0);
+    let change = desk
+        .accounts
+        .change_own_password(name, old.expose(), new.expose());
     change.await?;
     done()
 }

@@ -8,8 +8,6 @@ use crate::manage::{Problem, ProblemCode};
 endpoints! {
     /// Users, roles, grants, API keys and rules.
     pub enum AccountRoute {
-        /// Who asks.
-        Whoami = "whoami" GET "/whoami",
         /// Change the password of who asks.
         PasswordChange = "password_change" PUT "/whoami/password",
         /// Users, by page.
@@ -72,7 +70,7 @@ impl AccountRoute {
     /// [`AccountRoute::PasswordChange`] asks itself; whose key it is, is asked where keys are.
     pub const fn need(&self) -> Need<'_> {
         match self {
-            Self::Whoami | Self::PasswordChange => Need::Anybody,
+            Self::PasswordChange => Need::Anybody,
             Self::RoleList
             | Self::RoleShow(_)
             | Self::KeyList

@@ -10,6 +10,8 @@ endpoints! {
         About = "about" GET "",
         /// What there is to be asked, as an OpenAPI document.
         OpenApi = "openapi" GET "/openapi.json",
+        /// Who asks.
+        Whoami = "whoami" GET "/whoami",
     }
 }
 
@@ -20,7 +22,7 @@ impl ServerRoute {
     pub const fn need(&self) -> Need<'_> {
         match self {
             Self::About => Need::LoggedIn,
-            Self::OpenApi => Need::Anybody,
+            Self::OpenApi | Self::Whoami => Need::Anybody,
         }
     }
 }
