@@ -12,20 +12,23 @@
 # Environment, all optional:
 #   FLOUNDR      the server binary; default: release build in the target directory
 #   CI_BIN       where .ci/install puts conformance, crane and oras
+#   CI_TOOLS     where it puts cargo-deny, cargo-fuzz and typos (in bin/) and schemathesis (in python/)
 #   CI_TALLY     a file that gets one line per check, for the sum at the end of .ci/run
 #   REGISTRY     host:port of the registry that the client scripts talk to
 #   REGISTRY_CA  its certificate authority; set means TLS, unset means plain HTTP
+#   HTTP_USER    name:password that the scripts' own requests carry; unset or empty means none
 
 CI_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CI_ROOT=$(dirname "$CI_DIR")
 CI_TARGET=${CARGO_TARGET_DIR:-$CI_ROOT/target}
 CI_BIN=${CI_BIN:-$CI_TARGET/ci-bin}
-CI_TOOLS=$CI_TARGET/ci-tools # where .ci/install puts cargo-deny, cargo-fuzz and typos, in bin/
+CI_TOOLS=${CI_TOOLS:-$CI_TARGET/ci-tools}
 FLOUNDR=${FLOUNDR:-$CI_TARGET/release/floundr}
 CI_PIDS=()   # started in the background, in order of start
 CI_CHECK=    # the check that runs now
 CI_NAME=ci   # what check lines begin with
 CI_CHECKS=0  # checks that held in this script
+SERVER_AS=() # the command that starts the server, when it is not started directly
 CI_FAILED=0  # checks that did not, where the script goes on after one (CI_KEEP_GOING)
 CI_KEEP_GOING=
 
@@ -146,6 +149,16 @@ check() {
 # figure TEXT: what a check measured, below its line.
 figure() { printf '     %s: %s\n' "$CI_NAME" "$*"; }
 
+# part COMMAND...: another script, whose own lines are shown. One that fails is a failed check of this one.
+part() {
+    local code=0
+    "$@" &
+    CI_CHECK=$!
+    wait "$CI_CHECK" || code=$?
+    CI_CHECK=
+    [ "$code" -eq 0 ] || CI_FAILED=$((CI_FAILED + 1))
+}
+
 # equal WHAT GOT WANT: an empty value is never equal to anything.
 equal() {
     if [ -n "$2" ] && [ "$2" = "$3" ]; then return 0; fi
@@ -212,12 +225,16 @@ wait_until() {
     done
 }
 
-# start_server NAME [OPTION...]: floundr on loopback with a fresh home. Sets SERVER_PID, SERVER_PORT, SERVER_LOG.
-# With CI_CERTS set (see make_certificates) it serves TLS too, on SERVER_TLS_PORT.
-start_server() {
+# start_server NAME [OPTION...]: floundr on loopback with a fresh home, open to everyone. Sets SERVER_PID, SERVER_PORT, SERVER_LOG
+# and SERVER_HOME. With CI_CERTS set (see make_certificates) it serves TLS too, on SERVER_TLS_PORT. With accounts: see accounts.sh.
+start_server() { start_floundr "$1" --no-auth "${@:2}"; }
+
+# start_floundr NAME OPTION...: the same with these options alone. SERVER_AS, when set, is the command it is started by.
+start_floundr() {
     local name=$1 tls=() attempt
     shift
     [ -x "$FLOUNDR" ] || { echo "$FLOUNDR is not there: cargo build --release comes first"; return 1; }
+    SERVER_HOME=$CI_TMP/$name.home
     for attempt in 1 2 3 4 5; do
         SERVER_PORT=$(free_port)
         SERVER_LOG=$CI_TMP/$name.$attempt.log
@@ -225,7 +242,7 @@ start_server() {
             SERVER_TLS_PORT=$(free_port)
             tls=(--ssl --https-port "$SERVER_TLS_PORT" --cert-path "$CI_CERTS/server.crt" --key-path "$CI_CERTS/server.key")
         fi
-        "$FLOUNDR" serve --host 127.0.0.1 --port "$SERVER_PORT" --home-dir "$CI_TMP/$name.home" --no-auth \
+        "${SERVER_AS[@]}" "$FLOUNDR" serve --host 127.0.0.1 --port "$SERVER_PORT" --home-dir "$SERVER_HOME" \
             "${tls[@]}" "$@" >"$SERVER_LOG" 2>&1 &
         SERVER_PID=$!
         CI_PIDS+=("$SERVER_PID")
@@ -297,12 +314,22 @@ client() {
     need curl jq sha256sum timeout go
 }
 
-http() { curl -sS --max-time 120 "${TLS_ARGS[@]}" "$@"; }
+http() { curl -sS --max-time 120 "${TLS_ARGS[@]}" ${HTTP_USER:+-u "$HTTP_USER"} "$@"; }
 
 ACCEPT='Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json'
 
 # manifest REPO REF: the stored bytes.
 manifest() { http -f -H "$ACCEPT" "$SCHEME://$REGISTRY/v2/$1/manifests/$2"; }
+
+# push_small REPO TAG: the smallest image there is, in the files $CI_TMP/small.config and small.manifest.
+push_small() {
+    echo '{}' >"$CI_TMP/small.config"
+    answers 201 POST "/v2/$1/blobs/uploads/?digest=sha256:$(sha "$CI_TMP/small.config")" -H 'Content-Type: application/octet-stream' \
+        --data-binary "@$CI_TMP/small.config"
+    jq -cn --arg c "sha256:$(sha "$CI_TMP/small.config")" '{schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json",
+        config: {mediaType: "application/vnd.oci.image.config.v1+json", digest: $c, size: 3}, layers: []}' >"$CI_TMP/small.manifest"
+    answers 201 PUT "/v2/$1/manifests/$2" -H 'Content-Type: application/vnd.oci.image.manifest.v1+json' --data-binary "@$CI_TMP/small.manifest"
+}
 
 # head_digest REPO REF: the Docker-Content-Digest of a HEAD.
 head_digest() {
@@ -387,6 +414,25 @@ containers_storage() {
     # The other paths follow from graphroot: setting them too hides the container from podman's own clean-up, and each run waits 20 s.
     printf '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nlock_type = "file"\ntmp_dir = "%s/tmp"\n' "$dir" >"$dir/containers.conf"
     export CONTAINERS_STORAGE_CONF=$dir/storage.conf CONTAINERS_CONF=$dir/containers.conf
+}
+
+# containers_connect: how skopeo, podman and buildah reach the registry. Sets CONNECT, and FROM and TO for what copies.
+containers_connect() {
+    if [ "$SCHEME" = https ]; then
+        CONNECT=(--cert-dir "$CI_TMP/cert-dir") FROM=(--src-cert-dir "$CI_TMP/cert-dir") TO=(--dest-cert-dir "$CI_TMP/cert-dir")
+    else
+        CONNECT=(--tls-verify=false) FROM=(--src-tls-verify=false) TO=(--dest-tls-verify=false)
+    fi
+}
+
+# containerd_connect: the same of ctr. containerd speaks plain HTTP to localhost unless a hosts file says otherwise.
+containerd_connect() {
+    CONNECT=(--plain-http)
+    [ "$SCHEME" = https ] || return 0
+    CONNECT=(--hosts-dir "$CI_TMP/hosts")
+    mkdir -p "$CI_TMP/hosts/$REGISTRY"
+    printf 'server = "https://%s"\n[host."https://%s"]\n  capabilities = ["pull", "resolve", "push"]\n  ca = "%s"\n' \
+        "$REGISTRY" "$REGISTRY" "$REGISTRY_CA" >"$CI_TMP/hosts/$REGISTRY/hosts.toml"
 }
 
 client_end() { echo "     $CI_NAME: $CI_CHECKS checks held"; }

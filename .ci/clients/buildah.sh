@@ -6,8 +6,7 @@ set -euo pipefail
 client buildah
 need buildah
 containers_storage
-
-if [ "$SCHEME" = https ]; then CONNECT=(--cert-dir "$CI_TMP/cert-dir"); else CONNECT=(--tls-verify=false); fi
+containers_connect
 
 buildah() { bounded buildah "$@"; }
 

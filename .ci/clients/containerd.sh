@@ -9,18 +9,8 @@ client containerd
 need ctr buildah skopeo
 start_dockerd
 containers_storage
-
-if [ "$SCHEME" = https ]; then
-    # containerd speaks plain HTTP to localhost unless a hosts file says otherwise.
-    mkdir -p "$CI_TMP/hosts/$REGISTRY"
-    printf 'server = "https://%s"\n[host."https://%s"]\n  capabilities = ["pull", "resolve", "push"]\n  ca = "%s"\n' \
-        "$REGISTRY" "$REGISTRY" "$REGISTRY_CA" >"$CI_TMP/hosts/$REGISTRY/hosts.toml"
-    CONNECT=(--hosts-dir "$CI_TMP/hosts")
-    SKOPEO=(--dest-cert-dir "$CI_TMP/cert-dir")
-else
-    CONNECT=(--plain-http)
-    SKOPEO=(--dest-tls-verify=false)
-fi
+containers_connect
+containerd_connect
 
 ctr() { bounded ctr -a "$CONTAINERD" -n floundr "$@"; }
 
@@ -32,7 +22,7 @@ seed() {
         bounded buildah bud --isolation chroot --platform "linux/$arch" --manifest seed "$CI_TMP/$arch"
     done
     bounded buildah manifest push --all seed "oci:$CI_TMP/layout:v1"
-    bounded skopeo copy --all "${SKOPEO[@]}" "oci:$CI_TMP/layout:v1" "docker://$REGISTRY/$SPACE/seed:v1"
+    bounded skopeo copy --all "${TO[@]}" "oci:$CI_TMP/layout:v1" "docker://$REGISTRY/$SPACE/seed:v1"
     stored "$SPACE/seed" v1
 }
 check 'an index of two platforms to start from' seed

@@ -6,8 +6,7 @@ set -euo pipefail
 client podman
 need podman runc
 containers_storage
-
-if [ "$SCHEME" = https ]; then CONNECT=(--cert-dir "$CI_TMP/cert-dir"); else CONNECT=(--tls-verify=false); fi
+containers_connect
 
 podman() { bounded podman "$@"; }
 

@@ -6,12 +6,7 @@ set -euo pipefail
 client skopeo
 need skopeo buildah
 containers_storage
-
-if [ "$SCHEME" = https ]; then
-    ONE=(--cert-dir "$CI_TMP/cert-dir") FROM=(--src-cert-dir "$CI_TMP/cert-dir") TO=(--dest-cert-dir "$CI_TMP/cert-dir")
-else
-    ONE=(--tls-verify=false) FROM=(--src-tls-verify=false) TO=(--dest-tls-verify=false)
-fi
+containers_connect
 
 skopeo() { bounded skopeo "$@"; }
 
@@ -73,23 +68,23 @@ check 'copy --all there, within and back: every blob of the layout' copy_all
 converted() {
     skopeo copy --format v2s2 "${TO[@]}" "$LAYOUT:single" "$HERE/app:v2s2"
     stored "$SPACE/app" v2s2
-    equal mediaType "$(skopeo inspect --raw "${ONE[@]}" "$HERE/app:v2s2" | jq -r .mediaType)" application/vnd.docker.distribution.manifest.v2+json
+    equal mediaType "$(skopeo inspect --raw "${CONNECT[@]}" "$HERE/app:v2s2" | jq -r .mediaType)" application/vnd.docker.distribution.manifest.v2+json
 }
 check 'copy as docker schema 2' converted
 
 inspect() {
-    skopeo inspect "${ONE[@]}" "$HERE/app:v1" >"$CI_TMP/inspect.json"
+    skopeo inspect "${CONNECT[@]}" "$HERE/app:v1" >"$CI_TMP/inspect.json"
     equal Digest "$(jq -r .Digest "$CI_TMP/inspect.json")" "$DIGEST"
     equal Architecture "$(jq -r .Architecture "$CI_TMP/inspect.json")" amd64
     equal RepoTags "$(jq -r '.RepoTags | sort | join(" ")' "$CI_TMP/inspect.json")" 'v1 v2s2'
-    skopeo inspect --raw "${ONE[@]}" "$HERE/app:v1" >"$CI_TMP/raw.json"
+    skopeo inspect --raw "${CONNECT[@]}" "$HERE/app:v1" >"$CI_TMP/raw.json"
     equal 'sha256 of the raw manifest' "sha256:$(sha "$CI_TMP/raw.json")" "$DIGEST"
-    skopeo inspect --config --raw "${ONE[@]}" "$HERE/app:v1" >"$CI_TMP/config.json"
+    skopeo inspect --config --raw "${CONNECT[@]}" "$HERE/app:v1" >"$CI_TMP/config.json"
     equal 'sha256 of the config' "sha256:$(sha "$CI_TMP/config.json")" "$(jq -r .config.digest "$CI_TMP/raw.json")"
 }
 check 'inspect, --raw, --config' inspect
 
-list_tags() { equal tags "$(skopeo list-tags "${ONE[@]}" "$HERE/app" | jq -r '.Tags | sort | join(" ")')" 'v1 v2s2'; }
+list_tags() { equal tags "$(skopeo list-tags "${CONNECT[@]}" "$HERE/app" | jq -r '.Tags | sort | join(" ")')" 'v1 v2s2'; }
 check 'list-tags' list_tags
 
 sync() {
@@ -105,11 +100,11 @@ sync() {
 check 'sync of a repository to a directory, back, and to another place' sync
 
 delete() {
-    skopeo delete "${ONE[@]}" "$HERE/app:v1"
+    skopeo delete "${CONNECT[@]}" "$HERE/app:v1"
     gone "$SPACE/app" v1
     gone "$SPACE/app" "$DIGEST"
-    fails_with 'manifest unknown' skopeo inspect "${ONE[@]}" "$HERE/app:v1"
-    equal tags "$(skopeo list-tags "${ONE[@]}" "$HERE/app" | jq -r '.Tags | sort | join(" ")')" v2s2
+    fails_with 'manifest unknown' skopeo inspect "${CONNECT[@]}" "$HERE/app:v1"
+    equal tags "$(skopeo list-tags "${CONNECT[@]}" "$HERE/app" | jq -r '.Tags | sort | join(" ")')" v2s2
     stored "$SPACE/team/app" v1 "$DIGEST"
 }
 check 'delete: 404 for tag and digest, other repositories untouched' delete
