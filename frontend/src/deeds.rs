@@ -9,10 +9,12 @@ use crate::accounts::{Directory, KeyId, Principal};
 use crate::audit::{Action, AuditEvent};
 use crate::events::{Event, EventKind};
 use crate::route::Route;
+use crate::service::RequestId;
 use crate::services::Services;
 use floundr_engine::name::{Reference, RepositoryName};
-use http::header::HeaderMap;
+use http::request::Parts;
 use serde_json::json;
+use std::fmt;
 use std::net::IpAddr;
 
 /// Something that is done to something.
@@ -37,17 +39,16 @@ pub(crate) struct Doer {
 // === impl Deed ===
 
 impl Deed {
-    pub(crate) fn new(action: Action, object: impl Into<String>) -> Self {
+    pub(crate) fn new(action: Action, object: impl fmt::Display) -> Self {
         Self {
             action,
-            object: object.into(),
+            object: object.to_string(),
             repository: None,
             detail: None,
         }
     }
 
-    pub(crate) fn in_repository(self, repository: &RepositoryName) -> Self {
-        let repository = Some(repository.clone());
+    pub(crate) fn in_repository(self, repository: Option<RepositoryName>) -> Self {
         Self { repository, ..self }
     }
 
@@ -62,13 +63,13 @@ impl Deed {
             Route::BlobDelete(name, digest) => (Action::Delete, name, format!("{name}@{digest}")),
             _ => return None,
         };
-        Some(Self::new(action, object).in_repository(name))
+        Some(Self::new(action, object).in_repository(Some(name.clone())))
     }
 
     /// That somebody known was refused.
     pub(crate) fn denied(route: &Route) -> Self {
         let object = route.repository().map(ToString::to_string);
-        let deed = Self::new(Action::Denied, object.unwrap_or_default());
+        let deed = Self::new(Action::Denied, object.as_deref().unwrap_or_default());
         let detail = Some(route.label().to_owned());
         Self { detail, ..deed }
     }
@@ -102,22 +103,22 @@ impl Deed {
 
 impl Doer {
     /// The caller of a request.
-    pub(crate) fn of(caller: &Caller, headers: &HeaderMap) -> Self {
+    pub(crate) fn of(caller: &Caller, parts: &Parts) -> Self {
         Self {
             actor: called(caller.principal(), caller.directory()),
             key: caller.key(),
             from: caller.from(),
-            request_id: request_id(headers),
+            request_id: request_id(parts),
         }
     }
 
     /// Somebody who says they are `name`.
-    pub(crate) fn claimed(name: &str, from: Option<IpAddr>, headers: &HeaderMap) -> Self {
+    pub(crate) fn claimed(name: &str, from: Option<IpAddr>, parts: &Parts) -> Self {
         Self {
             actor: name.to_owned(),
             key: None,
             from,
-            request_id: request_id(headers),
+            request_id: request_id(parts),
         }
     }
 }
@@ -133,12 +134,13 @@ pub(crate) fn called(principal: &Principal, directory: &Directory) -> String {
     }
 }
 
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    let id = headers.get("x-request-id")?.to_str().ok()?;
-    Some(id.to_owned())
+fn request_id(parts: &Parts) -> Option<String> {
+    let id = parts.extensions.get::<RequestId>()?;
+    Some(id.as_str().to_owned())
 }
 
-fn named(name: &RepositoryName, reference: &Reference) -> String {
+/// `repository:tag` or `repository@digest`.
+pub(crate) fn named(name: &impl fmt::Display, reference: &Reference) -> String {
     match reference {
         Reference::Tag(tag) => format!("{name}:{tag}"),
         Reference::Digest(digest) => format!("{name}@{digest}"),

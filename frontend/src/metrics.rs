@@ -17,6 +17,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -38,6 +39,19 @@ pub struct Metrics {
     durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
     received: Counter,
     sent: Counter,
+    /// Requests answered, of whatever kind.
+    answered: AtomicU64,
+}
+
+/// What was counted, at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Figures {
+    pub(crate) uptime: Duration,
+    pub(crate) connections: u64,
+    pub(crate) in_flight: u64,
+    pub(crate) requests: u64,
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
 }
 
 /// What is known of a request when it has ended.
@@ -100,6 +114,7 @@ impl Metrics {
             durations: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
             received: Counter::default(),
             sent: Counter::default(),
+            answered: AtomicU64::new(0),
         };
         metrics.register();
         metrics
@@ -182,7 +197,20 @@ impl Metrics {
         (count(&self.in_flight), count(&self.connections))
     }
 
+    pub(crate) fn figures(&self) -> Figures {
+        let count = |gauge: &Gauge| u64::try_from(gauge.get()).unwrap_or(0);
+        Figures {
+            uptime: self.started.elapsed(),
+            connections: count(&self.connections),
+            in_flight: count(&self.in_flight),
+            requests: self.answered.load(Ordering::Relaxed),
+            received: self.received.get(),
+            sent: self.sent.get(),
+        }
+    }
+
     pub(crate) fn record(&self, outcome: &Outcome) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
         let labels = RequestLabels {
             route: outcome.route,
             method: outcome.method.as_ref().map_or("other", method_label),

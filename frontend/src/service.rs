@@ -76,6 +76,10 @@ enum Form {
     Problem,
 }
 
+/// The id of a request, among its extensions: fit for a log.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(HeaderValue);
+
 // === impl Registry ===
 
 impl Registry {
@@ -121,8 +125,7 @@ impl<H: Handler> Registry<H> {
         let (mut request, body) = request.into_parts();
         let (body, mut leftover) = body::receive(body, self.config.timeouts.body);
         let id = request_id(&request.headers);
-        // So that handlers find it, whoever chose it.
-        request.headers.insert(&X_REQUEST_ID, id.clone());
+        request.extensions.insert(RequestId(id.clone()));
         let mut entry = Entry::new(&self.metrics, &request, id, leftover.counter());
         let expects = request.headers.contains_key(EXPECT);
         let (is_head, version) = (request.method == Method::HEAD, request.version);
@@ -227,7 +230,7 @@ impl Handler for Context {
             Ok(caller) => caller,
             Err(rejection) => return Err(rejection.record(&route, &parts, self.services())),
         };
-        let deed = Deed::of(&route).map(|deed| (deed, Doer::of(&caller, &parts.headers)));
+        let deed = Deed::of(&route).map(|deed| (deed, Doer::of(&caller, &parts)));
         let request = Request::from_parts(parts, body);
         let outcome = handlers::dispatch(self, &caller, route, request).await;
         if let Some((deed, doer)) = deed {
@@ -287,6 +290,14 @@ fn specified(error: &ApiError) -> Response<Body> {
     headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
     error.extend_headers(headers);
     response
+}
+
+// === impl RequestId ===
+
+impl RequestId {
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
 }
 
 // === impl Form ===

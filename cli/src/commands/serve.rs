@@ -80,7 +80,7 @@ async fn serve(resolved: &Resolved, config: frontend::Config) -> Result<()> {
     let mut server = frontend::Server::bind(registry)
         .await
         .map_err(|error| bind_error(error, &resolved.config.serve))?;
-    match manager(management, &resolved.config).await {
+    match manager(management.clone(), &resolved.config).await {
         Ok(manager) => server = server.with_manager(manager),
         Err(error) => {
             tracing::warn!("commands such as floundr gc cannot reach this server: {error:#}");
@@ -97,7 +97,7 @@ async fn serve(resolved: &Resolved, config: frontend::Config) -> Result<()> {
     };
     output::started(&addresses, root, &welcome);
     engine.set_check_rate(resolved.config.serve.check_rate);
-    until_stopped(server, (engine, services), &mut signals).await
+    until_stopped(server, (engine, services, management), &mut signals).await
 }
 
 /// Host and port, for clients that say none.
@@ -116,7 +116,7 @@ async fn manager(management: Management, config: &Config) -> Result<Manager> {
 
 async fn until_stopped(
     server: frontend::Server,
-    (engine, services): (Engine, Services),
+    (engine, services, management): (Engine, Services, Management),
     signals: &mut StopSignals,
 ) -> Result<()> {
     let events = Arc::clone(&services.events);
@@ -128,6 +128,7 @@ async fn until_stopped(
         let _all_finished = tokio::select! {
             all_finished = server.run(shutdown) => all_finished,
             () = services.keep() => true,
+            () = management.keep() => true,
         };
         services.settle().await;
         engine.close().await

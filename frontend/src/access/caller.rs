@@ -47,6 +47,16 @@ impl Caller {
         self
     }
 
+    /// The same caller by the accounts of another moment.
+    #[must_use]
+    pub(crate) fn at(&self, directory: Arc<Directory>, now: u64) -> Self {
+        Self {
+            directory,
+            now,
+            ..self.clone()
+        }
+    }
+
     /// The same caller, who may no more than a token says.
     #[must_use]
     pub(crate) fn narrowed_to(mut self, claims: Arc<Claims>) -> Self {

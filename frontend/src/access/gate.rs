@@ -74,12 +74,12 @@ impl Rejection {
         let status = error.status().as_u16();
         match (error.code(), &caller) {
             (ErrorCode::Denied, Some(caller)) => {
-                let doer = Doer::of(caller, &parts.headers);
+                let doer = Doer::of(caller, parts);
                 Deed::denied(route).record(doer, status, services);
             }
             (ErrorCode::Unauthorized, None) => {
                 if let Ok(Some(Credentials::Basic { user, .. })) = Credentials::of(&parts.headers) {
-                    let doer = Doer::claimed(&user, from, &parts.headers);
+                    let doer = Doer::claimed(&user, from, parts);
                     let deed = Deed::new(crate::audit::Action::LoginFailed, route.label());
                     deed.record(doer, status, services);
                 }

@@ -51,18 +51,14 @@ fn record(context: &Context, parts: &Parts, form: Option<&[u8]>, given: &Result<
     };
     let (action, status, doer) = match given {
         Ok(given) => {
-            let mut doer = Doer::claimed(&given.called, given.from, &parts.headers);
+            let mut doer = Doer::claimed(&given.called, given.from, parts);
             doer.key = given.principal.key();
             (Action::Login, 200, doer)
         }
         Err(NoToken::Api(error)) if error.code() != ErrorCode::Unauthorized => return,
         Err(_) => {
             let from = context.access().client(parts);
-            (
-                Action::LoginFailed,
-                401,
-                Doer::claimed(&user, from, &parts.headers),
-            )
+            (Action::LoginFailed, 401, Doer::claimed(&user, from, parts))
         }
     };
     Deed::new(action, "token").record(doer, status, context.services());

@@ -5,13 +5,15 @@
 //!    answer.
 //! 2. A body has at most [`MAX_BODY`] bytes.
 
-use super::etag::IfMatch;
+use super::etag::{EntityTag, IfMatch};
 use super::query::Query;
 use super::{Problem, ProblemCode};
 use crate::access::Caller;
 use crate::body::RequestBodyError;
-use crate::request::Incoming;
+use crate::request::{Incoming, tag_condition};
 use bytes::Bytes;
+use floundr_engine::name::Reference;
+use floundr_engine::repository::{Repository, TagCondition};
 use http::HeaderMap;
 use http::request::Parts;
 use http_body_util::{BodyExt as _, Collected, LengthLimitError, Limited};
@@ -90,6 +92,29 @@ impl Call {
     /// 400 when the header cannot be read: a change must not be made that was not meant.
     pub(super) fn if_match(&self) -> Result<IfMatch, Problem> {
         IfMatch::of(&self.headers)
+    }
+
+    /// What must be so of a tag for it to be set, as of one that is pushed.
+    pub(super) fn tag_condition(&self) -> TagCondition {
+        tag_condition(&self.headers)
+    }
+
+    /// Lets a deletion through that was meant for what `reference` names now. A client that sets the
+    /// tag at the same moment may come between: the deletion can be undone.
+    ///
+    /// # Errors
+    /// 412; 404 when it names nothing.
+    pub(super) async fn demand_digest(
+        &self,
+        repository: &Repository,
+        reference: &Reference,
+    ) -> Result<(), Problem> {
+        let demanded = self.if_match()?;
+        if demanded == IfMatch::Always {
+            return Ok(());
+        }
+        let stat = repository.stat_manifest(reference).await?;
+        demanded.demand(Some(&EntityTag::digest(&stat.digest)))
     }
 }
 

@@ -46,7 +46,7 @@ struct Found {
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CheckProgress)]
-struct Progress {
+pub(super) struct Progress {
     running: bool,
     paused: bool,
     blobs_done: u64,
@@ -90,10 +90,15 @@ pub(super) async fn run(engine: &Engine, run: Run) -> Answer {
     ),
 )]
 pub(super) fn show(engine: &Engine) -> Answer {
-    let progress = *engine.check_progress().borrow();
-    json(
-        StatusCode::OK,
-        &Progress {
+    json(StatusCode::OK, &Progress::read(engine))
+}
+
+// === impl Progress ===
+
+impl Progress {
+    pub(super) fn read(engine: &Engine) -> Self {
+        let progress = *engine.check_progress().borrow();
+        Self {
             running: progress.is_running,
             paused: progress.is_paused,
             blobs_done: progress.done,
@@ -102,8 +107,8 @@ pub(super) fn show(engine: &Engine) -> Answer {
             found: progress.found,
             quarantined: progress.quarantined,
             remaining_ms: progress.remaining.map(millis),
-        },
-    )
+        }
+    }
 }
 
 // === impl Report ===

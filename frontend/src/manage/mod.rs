@@ -8,6 +8,7 @@
 //! server    the program itself    openapi   the document that describes all of this
 //! accounts  users, roles, grants, keys, rules    admission   whether who asks may
 //! store     the store: gc, why, usage, check, backup, undelete       repositories
+//! status, listen, audit   how it is, what happens, what was done; trail   what is written down of it
 //! socket    the unix socket they are served on    over_http   the registry's own listeners
 //! ```
 //! Invariants:
@@ -20,11 +21,13 @@
 
 mod accounts;
 mod admission;
+mod audit;
 mod backup;
 mod call;
 mod check;
 mod etag;
 mod gc;
+mod listen;
 mod openapi;
 mod over_http;
 mod problem;
@@ -33,8 +36,11 @@ mod repositories;
 pub mod route;
 mod server;
 mod socket;
+mod status;
 mod store;
+mod trail;
 mod undelete;
+mod uploads;
 mod usage;
 mod why;
 
@@ -49,16 +55,20 @@ pub use route::{Endpoint, ManageRoute};
 pub use socket::{Manager, SocketError, connect};
 
 use crate::access::Caller;
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Directory};
 use crate::body::Body;
 use crate::response::{typed, without_body};
 use crate::services::Services;
 use bytes::Bytes;
 use call::Call;
 use floundr_engine::Engine;
+use floundr_engine::name::RepositoryName;
+use floundr_engine::repository::Repository;
 use futures_util::FutureExt as _;
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use serde::Serialize;
+use std::future::{Future, ready};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -113,11 +123,7 @@ impl Management {
         let (parts, body) = request.into_parts();
         let (method, path) = (&parts.method, parts.uri.path());
         let route = ManageRoute::parse(method, path);
-        let asked = route.and_then(|route| {
-            admission::admit(&caller, route.need())?;
-            Ok((route, Call::new(caller, &parts, body)?))
-        });
-        let response = self.answer(asked, method).await;
+        let response = self.answer(&caller, route, (&parts, ready(Ok(body)))).await;
         tracing::info!(
             target: "floundr::manage",
             %method,
@@ -128,36 +134,70 @@ impl Management {
         response
     }
 
-    /// The answer to what is asked with `method`, or to what cannot be.
+    /// The answer to what `route` asks for, or to what is no endpoint. The body is read when it is known
+    /// that the caller may ask.
     async fn answer(
         &self,
-        asked: Result<(ManageRoute, Call), Problem>,
-        method: &Method,
+        caller: &Caller,
+        route: Result<ManageRoute, Problem>,
+        (parts, body): (&Parts, impl Future<Output = Result<Bytes, Problem>>),
     ) -> Response<Body> {
-        let answered = AssertUnwindSafe(async {
-            let (route, call) = asked?;
-            self.dispatch(route, call).await
-        });
+        let answered = AssertUnwindSafe(self.admitted(caller, route, (parts, body)));
         let answer = answered.catch_unwind().await.unwrap_or_else(|_panic| {
             let detail = "a handler panicked; the server's log says more";
             Err(Problem::new(ProblemCode::Internal, detail))
         });
         let response = answer.unwrap_or_else(|problem| {
-            if problem.status().is_server_error() {
-                tracing::error!(%problem, "a management request failed");
+            if !problem.status().is_server_error() {
+                return problem.into_response();
             }
-            problem.into_response()
+            tracing::error!(%problem, "a management request failed");
+            if caller.is_administrator() {
+                problem.into_response()
+            } else {
+                // What broke names files of the server.
+                let detail = "the server's log says more";
+                problem.with_detail(detail).into_response()
+            }
         });
-        if method == Method::HEAD {
+        if parts.method == Method::HEAD {
             without_body(response)
         } else {
             response
         }
     }
 
+    async fn admitted(
+        &self,
+        caller: &Caller,
+        route: Result<ManageRoute, Problem>,
+        (parts, body): (&Parts, impl Future<Output = Result<Bytes, Problem>>),
+    ) -> Answer {
+        let route = route?;
+        if let Err(problem) = admission::admit(caller, route.need()) {
+            if problem.code() == ProblemCode::Forbidden {
+                self.note_denied(caller, parts, problem.status());
+            }
+            return Err(problem);
+        }
+        let body = body.await?;
+        let deed = trail::deed(&route, &body);
+        let answer = match Call::new(caller.clone(), parts, body) {
+            Ok(call) => self.dispatch(route, call).await,
+            Err(problem) => Err(problem),
+        };
+        if let Some(deed) = deed {
+            let status = answer
+                .as_ref()
+                .map_or_else(Problem::status, Response::status);
+            self.note(caller, parts, deed, status);
+        }
+        answer
+    }
+
     async fn dispatch(&self, route: ManageRoute, call: Call) -> Answer {
         match route {
-            ManageRoute::Server(route) => server::answer(self, &route, call),
+            ManageRoute::Server(route) => server::answer(self, route, call).await,
             ManageRoute::Store(route) => store::answer(self, route, call).await,
             ManageRoute::Repository(route) => repositories::answer(self, route, call).await,
             ManageRoute::Account(route) => accounts::answer(self, route, call).await,
@@ -166,6 +206,23 @@ impl Management {
 
     fn engine(&self) -> &Engine {
         &self.shared.engine
+    }
+
+    /// The accounts of this moment; in a registry that is open to everybody there are none in it.
+    fn directory(&self) -> Arc<Directory> {
+        let accounts = self.shared.services.accounts.as_ref();
+        accounts.map(Accounts::directory).unwrap_or_default()
+    }
+
+    /// A repository, in which the tags are immutable that the rules of this moment make so.
+    fn repository(&self, name: &RepositoryName) -> Repository {
+        let directory = self.directory();
+        let rules = directory.rules_of(name.as_str());
+        let immutable = rules.flat_map(|rule| rule.immutable_tags.iter().map(|on| on.0.clone()));
+        let immutable: Vec<_> = immutable.collect();
+        self.engine()
+            .repository(name)
+            .with_immutable(immutable.into())
     }
 
     /// The accounts.

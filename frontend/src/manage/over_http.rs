@@ -5,14 +5,12 @@
 //! 2. The pipeline gives these requests what it gives all others: an id, a line in the access log, a
 //!    count.
 
-use super::admission::admit;
-use super::call::{Call, collect};
+use super::call::collect;
 use super::{ManageRoute, Problem, ProblemCode};
 use crate::access::Caller;
 use crate::body::Body;
 use crate::context::Context;
 use crate::request::Incoming;
-use bytes::Bytes;
 use http::Response;
 use http::request::Parts;
 
@@ -30,15 +28,6 @@ pub(crate) async fn answer<B: Incoming>(
         let detail = "this registry has no management API";
         return Problem::new(ProblemCode::NoEndpoint, detail).into_response();
     };
-    let route = route.and_then(|route| {
-        admit(caller, route.need())?;
-        Ok(route)
-    });
-    let body = match &route {
-        Ok(_) => collect(body).await,
-        Err(_) => Ok(Bytes::new()),
-    };
-    let call = body.and_then(|body| Call::new(caller.clone(), parts, body));
-    let asked = route.and_then(|route| Ok((route, call?)));
-    management.answer(asked, &parts.method).await
+    let asked = (parts, collect(body));
+    management.answer(caller, route, asked).await
 }

@@ -7,6 +7,8 @@ use super::with_type;
 use crate::body::Body;
 use crate::error::{ApiError, ErrorCode};
 use floundr_engine::fault::StorageError;
+use floundr_engine::repository::{ManifestError, RepositoryError};
+use floundr_engine::upload::UploadError;
 use http::header::{HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use serde::Serialize;
@@ -62,6 +64,8 @@ pub enum ProblemCode {
     Precondition,
     /// Who asks has asked too often.
     TooMany,
+    /// The tag is immutable: it names something, and goes on to.
+    Immutable,
     /// Collection is paused.
     Paused,
     /// Somebody works with it, or needs it.
@@ -128,6 +132,7 @@ impl ProblemCode {
             Self::Taken => "taken",
             Self::Precondition => "precondition",
             Self::TooMany => "too-many",
+            Self::Immutable => "immutable",
             Self::Paused => "paused",
             Self::InUse => "in-use",
             Self::DirectoryUnfit => "directory-unfit",
@@ -163,6 +168,7 @@ impl ProblemCode {
             Self::Taken => "something else has its place",
             Self::Precondition => "it has changed since",
             Self::TooMany => "too many requests",
+            Self::Immutable => "the tag is immutable",
             Self::Paused => "collection is paused",
             Self::InUse => "it is in use",
             Self::DirectoryUnfit => "the directory cannot be used for this",
@@ -198,6 +204,7 @@ impl ProblemCode {
             | Self::LastAdministrator
             | Self::InUse
             | Self::DirectoryUnfit
+            | Self::Immutable
             | Self::Paused
             | Self::Taken => StatusCode::CONFLICT,
             Self::Full => StatusCode::INSUFFICIENT_STORAGE,
@@ -223,6 +230,12 @@ impl Problem {
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
+        self
+    }
+
+    /// The same with other words.
+    pub(super) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
         self
     }
 
@@ -270,6 +283,40 @@ impl From<StorageError> for Problem {
             }
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<RepositoryError> for Problem {
+    fn from(error: RepositoryError) -> Self {
+        match error {
+            RepositoryError::Storage(error) => error.into(),
+            RepositoryError::Unknown(_) => Self::new(ProblemCode::NotFound, error.to_string()),
+        }
+    }
+}
+
+impl From<ManifestError> for Problem {
+    fn from(error: ManifestError) -> Self {
+        let code = match error {
+            ManifestError::Storage(error) => return error.into(),
+            ManifestError::Unknown { .. } => ProblemCode::NotFound,
+            ManifestError::Condition { .. } => ProblemCode::Precondition,
+            ManifestError::Immutable(_) => ProblemCode::Immutable,
+            ManifestError::MissingBlobs(_)
+            | ManifestError::MissingChildren(_)
+            | ManifestError::DigestMismatch { .. } => ProblemCode::BodyInvalid,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<UploadError> for Problem {
+    fn from(error: UploadError) -> Self {
+        // The text of an upload's id is its right to write, which a refusal does not show.
+        match error {
+            UploadError::Storage(error) => error.into(),
+            other => Self::from(&ApiError::from(other)),
+        }
     }
 }
 

@@ -29,6 +29,20 @@ pub(super) struct PageParameters {
     last: Option<String>,
 }
 
+/// The parameters of a page of names, as the OpenAPI document tells them.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it is read by name")]
+pub(super) struct FilterParameters {
+    /// Only what has this in its name.
+    filter: Option<String>,
+    /// At most how many items: 100, and never more than 1000. A page may have fewer, even none, and
+    /// have a `next` all the same.
+    n: Option<u64>,
+    /// The `next` of the page before.
+    last: Option<String>,
+}
+
 // === impl Query ===
 
 impl Query {

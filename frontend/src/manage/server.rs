@@ -3,7 +3,7 @@
 use super::accounts::whoami;
 use super::call::Call;
 use super::route::ServerRoute;
-use super::{Answer, Management, json, openapi};
+use super::{Answer, Management, audit, json, listen, openapi, status};
 use http::StatusCode;
 use serde::Serialize;
 use std::path::Path;
@@ -12,8 +12,11 @@ use utoipa::{OpenApi, ToSchema};
 /// What the OpenAPI document says of it.
 #[derive(OpenApi)]
 #[openapi(
-    paths(show, openapi::show),
-    tags((name = "server", description = "The program that runs")),
+    paths(show, openapi::show, status::show, listen::listen, audit::list, audit::verify),
+    tags(
+        (name = "server", description = "The program that runs"),
+        (name = "audit", description = "Who did what"),
+    ),
 )]
 pub(super) struct Document;
 
@@ -21,14 +24,19 @@ pub(super) struct Document;
 struct About<'a> {
     version: &'static str,
     /// The store's directory, so that a command can tell whether it is the one it means.
-    #[schema(value_type = String)]
-    store: &'a Path,
+    /// Only administrators of the server are told.
+    #[schema(value_type = Option<String>)]
+    store: Option<&'a Path>,
 }
 
-pub(super) fn answer(management: &Management, route: &ServerRoute, call: Call) -> Answer {
+pub(super) async fn answer(management: &Management, route: ServerRoute, call: Call) -> Answer {
     match route {
         ServerRoute::About => show(management, call),
         ServerRoute::OpenApi => openapi::show(call),
+        ServerRoute::Status => status::show(management, call).await,
+        ServerRoute::Events => listen::listen(management, call),
+        ServerRoute::AuditList => audit::list(management, call.query()).await,
+        ServerRoute::AuditVerify => audit::verify(management, call.read()?).await,
         ServerRoute::Whoami => whoami::show(call),
     }
 }
@@ -44,8 +52,9 @@ pub(super) fn answer(management: &Management, route: &ServerRoute, call: Call) -
     ),
 )]
 fn show(management: &Management, call: Call) -> Answer {
+    let is_administrator = call.caller().is_administrator();
     call.plain()?;
-    let store = management.store();
+    let store = is_administrator.then(|| management.store());
     let version = env!("CARGO_PKG_VERSION");
     json(StatusCode::OK, &About { version, store })
 }

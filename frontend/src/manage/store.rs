@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::route::StoreRoute;
-use super::{Answer, Management, backup, check, gc, undelete, usage, why};
+use super::{Answer, Management, backup, check, gc, undelete, uploads, usage, why};
 use utoipa::OpenApi;
 
 /// What the OpenAPI document says of them.
@@ -10,10 +10,12 @@ use utoipa::OpenApi;
 #[openapi(
     paths(
         gc::run, gc::status, gc::plan, gc::pause, gc::resume, why::show, usage::show, backup::run,
-        backup::show, check::run, check::show, undelete::list, undelete::restore,
+        backup::show, check::run, check::show, undelete::list, undelete::restore, uploads::list,
+        uploads::cancel,
     ),
     tags(
         (name = "collection", description = "Giving back what nothing needs"),
+        (name = "uploads", description = "What is being pushed"),
         (name = "store", description = "What the store holds, whether it is whole, its backups"),
     ),
 )]
@@ -43,6 +45,8 @@ pub(super) async fn answer(management: &Management, route: StoreRoute, call: Cal
             check::show(engine)
         }
         StoreRoute::Deleted => undelete::list(engine, call.query()).await,
-        StoreRoute::Undelete => undelete::restore(engine, call.read()?).await,
+        StoreRoute::Undelete => undelete::restore(management, call).await,
+        StoreRoute::UploadList => uploads::list(engine, call.query()).await,
+        StoreRoute::UploadCancel(id) => uploads::cancel(engine, id, call).await,
     }
 }

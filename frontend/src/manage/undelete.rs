@@ -1,9 +1,12 @@
 //! Undoing deletions: `GET /api/v1/deleted` lists what can be restored, `POST /api/v1/undelete` restores
 //! a repository, a manifest or a tag.
 
+use super::accounts::forbidden;
+use super::call::Call;
 use super::gc::millis;
 use super::query::{PageParameters, Query};
-use super::{Answer, Problem, ProblemCode, json};
+use super::{Answer, Management, Problem, ProblemCode, json};
+use crate::accounts::Permission;
 use floundr_engine::Engine;
 use floundr_engine::name::{Reference, RepositoryName};
 use floundr_engine::repository::{RestoreError, RestoredManifest};
@@ -121,12 +124,18 @@ async fn manifests(
         (status = 409, description = "A new repository has its name"),
     ),
 )]
-pub(super) async fn restore(engine: &Engine, undelete: Undelete) -> Answer {
+pub(super) async fn restore(management: &Management, call: Call) -> Answer {
+    let caller = call.caller().clone();
+    let undelete: Undelete = call.read()?;
     let name: RepositoryName = undelete
         .repository
         .parse()
         .map_err(|error| Problem::new(ProblemCode::NameInvalid, format!("{error}")))?;
-    let repository = engine.repository(&name);
+    if !caller.may(&name, Permission::Administer) {
+        let who = caller.principal();
+        return Err(forbidden(format!("{who} does not administer {name}")));
+    }
+    let (engine, repository) = (management.engine(), management.repository(&name));
     let reference = undelete.reference.map(|text| text.parse::<Reference>());
     let reference = reference.transpose().map_err(|error| {
         let detail = format!("reference: {error}");

@@ -3,6 +3,7 @@
 use super::query::{PageParameters, Query};
 use super::{Answer, json};
 use floundr_engine::Engine;
+use floundr_engine::fault::StorageError;
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,7 +17,7 @@ struct Usage {
 
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = StoreUsage)]
-struct Store {
+pub(super) struct Store {
     logical_bytes: u64,
     stored_bytes: u64,
     garbage_bytes: u64,
@@ -54,7 +55,6 @@ struct Repository {
 )]
 pub(super) async fn show(engine: &Engine, query: Query) -> Answer {
     let listing = engine.usage(query.page()?).await?;
-    let store = engine.store_usage().await?;
     let last = listing.items.last().filter(|_| listing.more);
     let next = last.map(|usage| usage.repository.to_string());
     let repositories = listing.items.into_iter();
@@ -69,7 +69,26 @@ pub(super) async fn show(engine: &Engine, query: Query) -> Answer {
         unreadable: usage.unreadable,
     });
     let answer = Usage {
-        store: Store {
+        store: Store::read(engine).await?,
+        repositories: repositories.collect(),
+        next,
+    };
+    json(StatusCode::OK, &answer)
+}
+
+// === impl Store ===
+
+impl Store {
+    /// Uploads that are under way.
+    pub(super) const fn uploads(&self) -> u64 {
+        self.uploads
+    }
+
+    /// # Errors
+    /// [`StorageError`].
+    pub(super) async fn read(engine: &Engine) -> Result<Self, StorageError> {
+        let store = engine.store_usage().await?;
+        Ok(Self {
             logical_bytes: store.logical_bytes,
             stored_bytes: store.stored_bytes,
             garbage_bytes: store.garbage_bytes,
@@ -77,9 +96,6 @@ pub(super) async fn show(engine: &Engine, query: Query) -> Answer {
             uploads: store.uploads,
             upload_bytes: store.upload_bytes,
             free_bytes: store.free_bytes,
-        },
-        repositories: repositories.collect(),
-        next,
-    };
-    json(StatusCode::OK, &answer)
+        })
+    }
 }

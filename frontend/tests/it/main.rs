@@ -31,9 +31,9 @@ mod clients_upload;
 mod damage; // a flipped bit: found, not served, healed by a push
 mod listings; // tags, catalog: pages and links
 mod manage; // the management API beside them
+mod manage_callers; // who is let in with what
 mod manifests; // push, pull, tags, conditions, delete
 mod openapi; // its document, and that answers are as it says
-mod openapi_accounts; // the same of accounts, and who is let in with what
 mod over_a_socket; // answers without bodies, as bytes of HTTP/1.1
 mod pains; // where users of other registries hurt
 mod referrers; // filter, pages, the fallback tag

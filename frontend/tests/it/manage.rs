@@ -2,32 +2,9 @@
 //! requests.
 
 use crate::access_log::Log;
-use crate::registry::{Answer, TestRegistry};
+use crate::registry::TestRegistry;
 use crate::support::TestServer;
 use floundr_frontend::manage::MAX_BODY;
-
-impl Answer {
-    /// That it is a problem with this status and code.
-    #[track_caller]
-    pub(crate) fn problem(self, status: u16, code: &str) -> Self {
-        let answer = self
-            .expect(status)
-            .has("content-type", "application/problem+json");
-        let problem = answer.json();
-        assert_eq!(
-            problem["type"],
-            format!("urn:floundr:problem:{code}"),
-            "{answer:?}"
-        );
-        assert_eq!(problem["status"], status, "{answer:?}");
-        assert!(
-            problem["detail"]
-                .as_str()
-                .is_some_and(|text| !text.is_empty())
-        );
-        answer
-    }
-}
 
 #[tokio::test]
 async fn what_the_socket_answers_is_answered_under_api_v1_as_well() {

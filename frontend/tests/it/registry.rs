@@ -4,6 +4,8 @@
 //! where it is. Requests carry a `Content-Length` as clients send it; [`TestRegistry::stream`]
 //! sends none, as chunked transfer encoding.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use floundr_engine::clock::SystemClock;
 use floundr_engine::digest::{Algorithm, Digest};
@@ -32,6 +34,8 @@ pub(crate) struct TestRegistry {
     pub(crate) registry: Registry,
     /// What the operator asks on the unix socket.
     pub(crate) management: Management,
+    /// What both share.
+    pub(crate) services: Services,
     /// Who may what; everybody everything without.
     pub(crate) accounts: Option<Accounts>,
     pub(crate) engine: Engine,
@@ -93,11 +97,13 @@ impl TestRegistry {
             Some(accounts) => Access::by(accounts.clone(), AccessOptions::default()),
             None => Access::open(),
         };
-        let context = Context::with_access(engine.clone(), config.clone(), access, services);
+        let shared = services.clone();
+        let context = Context::with_access(engine.clone(), config.clone(), access, shared);
         let registry = Registry::new(context.with_management(management.clone()));
         Self {
             registry,
             management,
+            services,
             accounts,
             engine,
             disk,
@@ -109,14 +115,14 @@ impl TestRegistry {
     /// The process ends and another one starts on the same disk.
     pub(crate) async fn restart(self) -> Self {
         self.engine.close().await.unwrap();
-        drop((self.registry, self.management));
+        drop((self.registry, self.management, self.services));
         drop(self.engine);
         Self::open(self.disk, self.config, self.options, self.accounts).await
     }
 
     /// The machine loses its power, without a word to the process, and starts again.
     pub(crate) async fn cut_power(self) -> Self {
-        drop((self.registry, self.management));
+        drop((self.registry, self.management, self.services));
         drop(self.engine);
         self.disk.cut_power();
         Self::open(self.disk, self.config, self.options, self.accounts).await
@@ -247,6 +253,11 @@ async fn accounts() -> Accounts {
     accounts
 }
 
+/// What somebody with this password sends.
+pub(crate) fn basic(name: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{name}:{password}")))
+}
+
 fn options(disk: &MemoryDisk) -> Options {
     let mut options = Options::new("/store");
     options.disk = Arc::new(disk.clone());
@@ -346,6 +357,27 @@ impl Answer {
         assert_eq!(error["code"], code, "{answer:?}");
         assert!(
             error["message"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty())
+        );
+        answer
+    }
+
+    /// That it is a problem with this status and code.
+    #[track_caller]
+    pub(crate) fn problem(self, status: u16, code: &str) -> Self {
+        let answer = self
+            .expect(status)
+            .has("content-type", "application/problem+json");
+        let problem = answer.json();
+        assert_eq!(
+            problem["type"],
+            format!("urn:floundr:problem:{code}"),
+            "{answer:?}"
+        );
+        assert_eq!(problem["status"], status, "{answer:?}");
+        assert!(
+            problem["detail"]
                 .as_str()
                 .is_some_and(|text| !text.is_empty())
         );

@@ -118,7 +118,10 @@ pub(super) async fn answer(management: &Management, route: AccountRoute, call: C
 ///
 /// # Errors
 /// 412 when that is another one.
-fn demanded(call: &Call, present: Option<u64>) -> Result<Option<u64>, Problem> {
+pub(in crate::manage) fn demanded(
+    call: &Call,
+    present: Option<u64>,
+) -> Result<Option<u64>, Problem> {
     let demanded = call.if_match()?;
     demanded.demand(present.map(EntityTag::version).as_ref())?;
     // Compared again by the change itself: another one may be on its way.
@@ -141,7 +144,7 @@ fn made(version: u64, answer: &impl Serialize, path: &str) -> Answer {
 }
 
 /// 204: it is done, and there is nothing to tell.
-fn done() -> Answer {
+pub(in crate::manage) fn done() -> Answer {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)
@@ -151,7 +154,7 @@ fn done() -> Answer {
 ///
 /// # Errors
 /// The deserializer's.
-fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+pub(in crate::manage) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
@@ -159,7 +162,7 @@ where
     Option::deserialize(deserializer).map(Some)
 }
 
-fn forbidden(detail: impl Into<String>) -> Problem {
+pub(in crate::manage) fn forbidden(detail: impl Into<String>) -> Problem {
     Problem::new(ProblemCode::Forbidden, detail)
 }
 

@@ -11,6 +11,7 @@
 use super::super::{Problem, ProblemCode};
 use floundr_engine::digest::Digest;
 use floundr_engine::name::{Reference, RepositoryName, Tag};
+use floundr_engine::upload::UploadUuid;
 use http::Method;
 use http::header::{ALLOW, HeaderValue};
 use percent_encoding::percent_decode_str;
@@ -240,6 +241,12 @@ impl Segment for Tag {
 }
 
 impl Segment for Reference {
+    fn read(text: &str) -> Result<Self, Problem> {
+        parsed(text, ProblemCode::NameInvalid)
+    }
+}
+
+impl Segment for UploadUuid {
     fn read(text: &str) -> Result<Self, Problem> {
         parsed(text, ProblemCode::NameInvalid)
     }

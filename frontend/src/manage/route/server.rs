@@ -10,6 +10,14 @@ endpoints! {
         About = "about" GET "",
         /// What there is to be asked, as an OpenAPI document.
         OpenApi = "openapi" GET "/openapi.json",
+        /// How much is asked of it, and how it is.
+        Status = "status" GET "/status",
+        /// What happens, as it happens.
+        Events = "events" GET "/events",
+        /// Who did what, the newest first, by page.
+        AuditList = "audit_list" GET "/audit",
+        /// Whether anything of that was changed afterwards.
+        AuditVerify = "audit_verify" POST "/audit/verify",
         /// Who asks.
         Whoami = "whoami" GET "/whoami",
     }
@@ -21,7 +29,8 @@ impl ServerRoute {
     /// Who may ask.
     pub const fn need(&self) -> Need<'_> {
         match self {
-            Self::About => Need::LoggedIn,
+            Self::About | Self::Status | Self::Events => Need::LoggedIn,
+            Self::AuditList | Self::AuditVerify => Need::Server,
             Self::OpenApi | Self::Whoami => Need::Anybody,
         }
     }

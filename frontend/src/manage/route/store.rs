@@ -3,6 +3,7 @@
 use super::Need;
 use super::endpoint::endpoints;
 use floundr_engine::digest::Digest;
+use floundr_engine::upload::UploadUuid;
 
 endpoints! {
     /// Collection, backups, the check, what was deleted, and what lies where.
@@ -33,6 +34,10 @@ endpoints! {
         Deleted = "deleted" GET "/deleted",
         /// Restore a repository, a manifest or a tag.
         Undelete = "undelete" POST "/undelete",
+        /// The uploads that are under way, by page.
+        UploadList = "upload_list" GET "/uploads",
+        /// End an upload.
+        UploadCancel(UploadUuid) = "upload_cancel" DELETE "/uploads/{id}",
     }
 }
 
