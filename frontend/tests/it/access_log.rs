@@ -25,9 +25,14 @@ impl Log {
         (log, tracing::subscriber::set_default(subscriber))
     }
 
+    /// All of it.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
     /// The access lines among it.
     pub(crate) fn access_lines(&self) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let text = self.text();
         text.lines()
             .filter(|line| line.contains("floundr::access"))
             .map(str::to_owned)

@@ -6,6 +6,7 @@
     reason = "helpers of tests fail as tests do; the linter knows only the tests themselves"
 )]
 
+mod access; // who may do what
 mod access_log; // what is logged while a test runs
 mod registry; // a registry over a store in memory, and what a client sees of it
 mod schema; // checks JSON against the document's schemas

@@ -38,6 +38,8 @@ pub(crate) struct TestRegistry {
     pub(crate) services: Services,
     /// Who may what; everybody everything without.
     pub(crate) accounts: Option<Accounts>,
+    /// The same, with what access is configured with.
+    by: Option<(Accounts, AccessOptions)>,
     pub(crate) engine: Engine,
     pub(crate) disk: MemoryDisk,
     config: Config,
@@ -72,8 +74,15 @@ impl TestRegistry {
     pub(crate) async fn start_with_accounts() -> Self {
         let disk = MemoryDisk::new();
         let options = options(&disk);
-        let accounts = accounts().await;
-        Self::open(disk, Config::default(), options, Some(accounts)).await
+        let access = (accounts().await, AccessOptions::default());
+        Self::open(disk, Config::default(), options, Some(access)).await
+    }
+
+    /// Access by these accounts.
+    pub(crate) async fn start_by(accounts: Accounts, access: AccessOptions) -> Self {
+        let disk = MemoryDisk::new();
+        let options = options(&disk);
+        Self::open(disk, Config::default(), options, Some((accounts, access))).await
     }
 
     /// With other options of the store, over a disk that ends in `disk`.
@@ -87,14 +96,15 @@ impl TestRegistry {
         disk: MemoryDisk,
         config: Config,
         options: Options,
-        accounts: Option<Accounts>,
+        by: Option<(Accounts, AccessOptions)>,
     ) -> Self {
+        let accounts = by.as_ref().map(|(accounts, _)| accounts.clone());
         let engine = Engine::open(options.clone()).await.unwrap();
         let audit = AuditLog::in_memory(Arc::new(SystemClock::default())).unwrap();
         let services = Services::new(&engine, accounts.clone(), audit);
         let management = Management::new(engine.clone(), Path::new("/store"), services.clone());
-        let access = match &accounts {
-            Some(accounts) => Access::by(accounts.clone(), AccessOptions::default()),
+        let access = match by.clone() {
+            Some((accounts, options)) => Access::by(accounts, options),
             None => Access::open(),
         };
         let shared = services.clone();
@@ -105,6 +115,7 @@ impl TestRegistry {
             management,
             services,
             accounts,
+            by,
             engine,
             disk,
             config,
@@ -117,7 +128,7 @@ impl TestRegistry {
         self.engine.close().await.unwrap();
         drop((self.registry, self.management, self.services));
         drop(self.engine);
-        Self::open(self.disk, self.config, self.options, self.accounts).await
+        Self::open(self.disk, self.config, self.options, self.by).await
     }
 
     /// The machine loses its power, without a word to the process, and starts again.
@@ -125,7 +136,7 @@ impl TestRegistry {
         drop((self.registry, self.management, self.services));
         drop(self.engine);
         self.disk.cut_power();
-        Self::open(self.disk, self.config, self.options, self.accounts).await
+        Self::open(self.disk, self.config, self.options, self.by).await
     }
 
     /// Sends `METHOD target` with these headers and this body.
