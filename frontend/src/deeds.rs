@@ -2,7 +2,8 @@
 //!
 //! 1. What changes something is written down with its result, done or refused; pulls are not: the
 //!    access log has them.
-//! 2. Who listens hears only of what was done.
+//! 2. Of what was sent with a request only named fields are kept, none of which is ever a secret.
+//! 3. Who listens hears only of what was done.
 
 use crate::access::Caller;
 use crate::accounts::{Directory, KeyId, Principal};
@@ -13,9 +14,28 @@ use crate::service::RequestId;
 use crate::services::Services;
 use floundr_engine::name::{Reference, RepositoryName};
 use http::request::Parts;
-use serde_json::json;
-use std::fmt;
+use serde_json::{Map, Value, json};
 use std::net::IpAddr;
+
+/// Fields of a request's body that are kept.
+const KEPT: [&str; 16] = [
+    "name",
+    "owner",
+    "user",
+    "group",
+    "role",
+    "on",
+    "groups",
+    "permissions",
+    "scopes",
+    "disabled",
+    "must_change",
+    "public",
+    "quota_bytes",
+    "immutable_tags",
+    "repository",
+    "reference",
+];
 
 /// Something that is done to something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,17 +59,29 @@ pub(crate) struct Doer {
 // === impl Deed ===
 
 impl Deed {
-    pub(crate) fn new(action: Action, object: impl fmt::Display) -> Self {
+    pub(crate) fn new(action: Action, object: impl Into<String>) -> Self {
         Self {
             action,
-            object: object.to_string(),
+            object: object.into(),
             repository: None,
             detail: None,
         }
     }
 
-    pub(crate) fn in_repository(self, repository: Option<RepositoryName>) -> Self {
+    pub(crate) fn in_repository(self, repository: &RepositoryName) -> Self {
+        let repository = Some(repository.clone());
         Self { repository, ..self }
+    }
+
+    /// With what a request's body says, as far as it may be kept.
+    pub(crate) fn with_body(self, body: &[u8]) -> Self {
+        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
+            return self;
+        };
+        let is_kept = |(name, _): &(String, Value)| KEPT.contains(&name.as_str());
+        let kept: Map<_, _> = fields.into_iter().filter(is_kept).collect();
+        let detail = (!kept.is_empty()).then(|| Value::Object(kept).to_string());
+        Self { detail, ..self }
     }
 
     /// What a request to the registry does; `None` for what only reads, and for the parts of a push
@@ -63,13 +95,13 @@ impl Deed {
             Route::BlobDelete(name, digest) => (Action::Delete, name, format!("{name}@{digest}")),
             _ => return None,
         };
-        Some(Self::new(action, object).in_repository(Some(name.clone())))
+        Some(Self::new(action, object).in_repository(name))
     }
 
     /// That somebody known was refused.
     pub(crate) fn denied(route: &Route) -> Self {
         let object = route.repository().map(ToString::to_string);
-        let deed = Self::new(Action::Denied, object.as_deref().unwrap_or_default());
+        let deed = Self::new(Action::Denied, object.unwrap_or_default());
         let detail = Some(route.label().to_owned());
         Self { detail, ..deed }
     }
@@ -140,7 +172,7 @@ fn request_id(parts: &Parts) -> Option<String> {
 }
 
 /// `repository:tag` or `repository@digest`.
-pub(crate) fn named(name: &impl fmt::Display, reference: &Reference) -> String {
+pub(crate) fn named(name: &RepositoryName, reference: &Reference) -> String {
     match reference {
         Reference::Tag(tag) => format!("{name}:{tag}"),
         Reference::Digest(digest) => format!("{name}@{digest}"),
@@ -169,4 +201,18 @@ fn kind(action: Action) -> Option<EventKind> {
         Action::Check => EventKind::Check,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_body_only_named_fields_are_kept_and_a_password_is_none() {
+        let body = br#"{"name":"jo","password":"p-secret","old":"o","new":"n","secret":"s","x":1}"#;
+        let deed = Deed::new(Action::UserCreate, "jo").with_body(body);
+        assert_eq!(deed.detail.as_deref(), Some(r#"{"name":"jo"}"#));
+        let deed = Deed::new(Action::UserCreate, "jo").with_body(b"[]");
+        assert_eq!(deed.detail, None);
+    }
 }

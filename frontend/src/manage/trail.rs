@@ -1,9 +1,7 @@
-//! The [`Deed`] of a request to this API: what it does, for the audit log and for who listens to events.
+//! What a request to this API does, as the audit log and those who listen hear of it.
 //!
-//! Invariants:
-//! 1. It follows from the request alone, before it is answered, so that no handler can forget it; whether
-//!    it was done is the status of the answer. Events tell only what was done.
-//! 2. Of a body only names go into it: no password and no key.
+//! Invariant: it follows from the request alone, before it is answered, so that no handler can forget it;
+//! whether it was done is the status of the answer.
 
 use super::Management;
 use super::route::{AccountRoute, ManageRoute, RepositoryRoute, ServerRoute, StoreRoute};
@@ -14,37 +12,38 @@ use floundr_engine::name::{Reference, RepositoryName};
 use http::StatusCode;
 use http::request::Parts;
 use serde_json::Value;
+use std::fmt::Display;
 
 /// What this request does, if it is anything that is written down.
 pub(super) fn deed(route: &ManageRoute, body: &[u8]) -> Option<Deed> {
-    let body = || serde_json::from_slice::<Value>(body).unwrap_or_default();
-    match route {
+    let fields = || serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let deed = match route {
         ManageRoute::Server(route) => match route {
-            ServerRoute::AuditList => Some(Deed::new(Action::AuditRead, "list")),
-            ServerRoute::AuditVerify => Some(Deed::new(Action::AuditRead, "verify")),
+            ServerRoute::AuditList => new(Action::AuditRead, "list"),
+            ServerRoute::AuditVerify => new(Action::AuditRead, "verify"),
             ServerRoute::About
             | ServerRoute::OpenApi
             | ServerRoute::Status
             | ServerRoute::Events
-            | ServerRoute::Whoami => None,
+            | ServerRoute::Whoami => return None,
         },
-        ManageRoute::Store(route) => of_store(route, body),
-        ManageRoute::Repository(route) => of_repository(route, body),
-        ManageRoute::Account(route) => of_account(route, body),
-    }
+        ManageRoute::Store(route) => of_store(route, fields)?,
+        ManageRoute::Repository(route) => of_repository(route, fields)?,
+        ManageRoute::Account(route) => of_account(route, fields)?,
+    };
+    Some(deed.with_body(body))
 }
 
-fn of_store(route: &StoreRoute, body: impl Fn() -> Value) -> Option<Deed> {
+fn of_store(route: &StoreRoute, fields: impl Fn() -> Value) -> Option<Deed> {
     use StoreRoute as R;
-    let gc = |what: &str| Deed::new(Action::Gc, what);
     Some(match route {
-        R::GcRun => gc("run"),
-        R::GcPause => gc("pause"),
-        R::GcResume => gc("resume"),
-        R::CheckRun => Deed::new(Action::Check, "run"),
-        R::BackupRun => Deed::new(Action::Backup, text(&body(), "directory")),
-        R::Undelete => of_undelete(&body()),
-        R::UploadCancel(id) => Deed::new(Action::UploadCancel, id),
+        R::GcRun => new(Action::Gc, "run"),
+        R::GcPause => new(Action::Gc, "pause"),
+        R::GcResume => new(Action::Gc, "resume"),
+        R::CheckRun => new(Action::Check, "run"),
+        R::BackupRun => new(Action::Backup, text(&fields(), "directory")),
+        R::Undelete => of_undelete(&fields()),
+        R::UploadCancel(id) => new(Action::UploadCancel, id),
         R::GcStatus
         | R::GcPlan
         | R::Why(_)
@@ -56,40 +55,37 @@ fn of_store(route: &StoreRoute, body: impl Fn() -> Value) -> Option<Deed> {
     })
 }
 
-fn of_undelete(body: &Value) -> Deed {
-    let repository = text(body, "repository");
-    let reference = body["reference"].as_str().map(str::parse::<Reference>);
-    let object = match reference {
-        Some(Ok(reference)) => named(&repository, &reference),
-        Some(Err(_)) | None => repository.clone(),
+fn of_undelete(fields: &Value) -> Deed {
+    let text = text(fields, "repository");
+    let Ok(name) = text.parse::<RepositoryName>() else {
+        return new(Action::Undelete, text);
     };
-    let deed = Deed::new(Action::Undelete, object);
-    deed.in_repository(repository.parse().ok())
+    let reference = fields["reference"].as_str().map(str::parse::<Reference>);
+    let object = match reference {
+        Some(Ok(reference)) => named(&name, &reference),
+        Some(Err(_)) | None => text,
+    };
+    new(Action::Undelete, object).in_repository(&name)
 }
 
-fn of_repository(route: &RepositoryRoute, body: impl Fn() -> Value) -> Option<Deed> {
+fn of_repository(route: &RepositoryRoute, fields: impl Fn() -> Value) -> Option<Deed> {
     use RepositoryRoute as R;
-    let repository = |action, name: &RepositoryName| {
-        let deed = Deed::new(action, name);
-        deed.in_repository(Some(name.clone()))
-    };
     let content = |action, name: &RepositoryName, reference: &Reference| {
-        let deed = Deed::new(action, named(name, reference));
-        deed.in_repository(Some(name.clone()))
+        new(action, named(name, reference)).in_repository(name)
     };
     Some(match route {
         R::Create => {
-            let name = text(&body(), "name");
-            let deed = Deed::new(Action::RepositoryCreate, &name);
-            deed.in_repository(name.parse().ok())
+            let text = text(&fields(), "name");
+            let deed = new(Action::RepositoryCreate, &text);
+            match text.parse() {
+                Ok(name) => deed.in_repository(&name),
+                Err(_) => deed,
+            }
         }
-        R::Change(name) => repository(Action::RepositoryChange, name),
-        R::Delete(name) => repository(Action::RepositoryDelete, name),
+        R::Change(name) => new(Action::RepositoryChange, name).in_repository(name),
+        R::Delete(name) => new(Action::RepositoryDelete, name).in_repository(name),
         R::TagSet(name, tag) => content(Action::Tag, name, &Reference::Tag(tag.clone())),
-        R::TagDelete(name, tag) => {
-            let tag = Reference::Tag(tag.clone());
-            content(Action::Delete, name, &tag)
-        }
+        R::TagDelete(name, tag) => content(Action::Delete, name, &Reference::Tag(tag.clone())),
         R::ManifestDelete(name, reference) => content(Action::Delete, name, reference),
         R::List
         | R::Show(_)
@@ -100,25 +96,24 @@ fn of_repository(route: &RepositoryRoute, body: impl Fn() -> Value) -> Option<De
     })
 }
 
-fn of_account(route: &AccountRoute, body: impl Fn() -> Value) -> Option<Deed> {
+fn of_account(route: &AccountRoute, fields: impl Fn() -> Value) -> Option<Deed> {
     use AccountRoute as R;
-    let called = |action| Deed::new(action, text(&body(), "name"));
     Some(match route {
-        R::PasswordChange => Deed::new(Action::Password, ""),
-        R::UserCreate => called(Action::UserCreate),
-        R::UserChange(name) => Deed::new(Action::UserChange, name),
-        R::UserDelete(name) => Deed::new(Action::UserDelete, name),
-        R::RoleCreate => called(Action::RoleCreate),
-        R::RoleChange(name) => Deed::new(Action::RoleChange, name),
-        R::RoleDelete(name) => Deed::new(Action::RoleDelete, name),
-        R::GrantCreate => Deed::new(Action::GrantCreate, grant(&body())),
-        R::GrantDelete(id) => Deed::new(Action::GrantDelete, id),
-        R::KeyCreate => called(Action::KeyCreate),
-        R::KeyChange(id) => Deed::new(Action::KeyChange, id),
-        R::KeyRevoke(id) => Deed::new(Action::KeyRevoke, id),
-        R::RuleSet(on) => Deed::new(Action::RuleSet, on),
-        R::RuleDelete(on) => Deed::new(Action::RuleDelete, on),
-        R::TokenKeysRotate => Deed::new(Action::TokenRotate, ""),
+        R::PasswordChange => new(Action::Password, ""),
+        R::UserCreate => new(Action::UserCreate, text(&fields(), "name")),
+        R::UserChange(name) => new(Action::UserChange, name),
+        R::UserDelete(name) => new(Action::UserDelete, name),
+        R::RoleCreate => new(Action::RoleCreate, text(&fields(), "name")),
+        R::RoleChange(name) => new(Action::RoleChange, name),
+        R::RoleDelete(name) => new(Action::RoleDelete, name),
+        R::GrantCreate => new(Action::GrantCreate, text(&fields(), "on")),
+        R::GrantDelete(id) => new(Action::GrantDelete, id),
+        R::KeyCreate => new(Action::KeyCreate, text(&fields(), "name")),
+        R::KeyChange(id) => new(Action::KeyChange, id),
+        R::KeyRevoke(id) => new(Action::KeyRevoke, id),
+        R::RuleSet(on) => new(Action::RuleSet, on),
+        R::RuleDelete(on) => new(Action::RuleDelete, on),
+        R::TokenKeysRotate => new(Action::TokenRotate, ""),
         R::UserList
         | R::UserShow(_)
         | R::RoleList
@@ -133,15 +128,12 @@ fn of_account(route: &AccountRoute, body: impl Fn() -> Value) -> Option<Deed> {
     })
 }
 
-fn text(body: &Value, member: &str) -> String {
-    body[member].as_str().unwrap_or_default().to_owned()
+fn new(action: Action, object: impl Display) -> Deed {
+    Deed::new(action, object.to_string())
 }
 
-/// To whom which role is granted on what.
-fn grant(body: &Value) -> String {
-    let whom = body["user"].as_str();
-    let whom = whom.map_or_else(|| format!("group {}", text(body, "group")), str::to_owned);
-    format!("{} on {} to {whom}", text(body, "role"), text(body, "on"))
+fn text(fields: &Value, member: &str) -> String {
+    fields[member].as_str().unwrap_or_default().to_owned()
 }
 
 // === impl Management ===
@@ -149,7 +141,8 @@ fn grant(body: &Value) -> String {
 impl Management {
     /// Writes down that `caller` did this, or tried; tells listeners if it was done.
     pub(super) fn note(&self, caller: &Caller, parts: &Parts, deed: Deed, status: StatusCode) {
-        deed.record(Doer::of(caller, parts), status.as_u16(), self.services());
+        let doer = Doer::of(caller, parts);
+        deed.record(doer, status.as_u16(), self.services());
     }
 
     /// Writes down that `caller` was refused what is asked.

@@ -25,6 +25,7 @@ mod tls; // certificates, ALPN, reload
 mod bad_input; // everything a client can get wrong, and that it leaves no trace
 mod bad_input_wire; // the same as bytes on a socket: heads, lengths, floods, silence
 mod blobs; // pull, ranges, conditions, delete
+mod callers; // who is let in to the management API, with what
 mod clients_login; // one test per line of what clients demand, by subject
 mod clients_pull;
 mod clients_referrers;

@@ -27,6 +27,9 @@ pub(crate) fn faults(document: &Value, schema: &Value, value: &Value, at: &str) 
             None => vec![format!("{at}: {reference} leads nowhere")],
         };
     }
+    if let Some(parts) = keywords.get("allOf").and_then(Value::as_array) {
+        return faults(document, &joined(document, parts), value, at);
+    }
     let mut found = Vec::new();
     for (keyword, demand) in keywords {
         match keyword.as_str() {
@@ -60,6 +63,19 @@ pub(crate) fn faults(document: &Value, schema: &Value, value: &Value, at: &str) 
         found.extend(wrong_members(document, keywords, value, at));
     }
     found
+}
+
+/// The schema of an object that has the members of all of these.
+fn joined(document: &Value, parts: &[Value]) -> Value {
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for part in parts {
+        let reference = part["$ref"].as_str();
+        let pointer = reference.map(|reference| reference.trim_start_matches('#'));
+        let part = pointer.map_or(part, |pointer| document.pointer(pointer).unwrap());
+        properties.extend(part["properties"].as_object().unwrap().clone());
+        required.extend(part["required"].as_array().into_iter().flatten().cloned());
+    }
+    serde_json::json!({"type": "object", "properties": properties, "required": required})
 }
 
 fn wrong_type(demand: &Value, value: &Value, at: &str) -> Option<String> {
@@ -136,8 +152,12 @@ fn what_does_not_fit_is_found_and_what_fits_is_not() {
             "text": {"type": ["string", "null"]},
             "inner": {"oneOf": [{"type": "null"}, {"$ref": "#/components/schemas/A"}]},
             "list": {"type": "array", "items": {"enum": ["x", "y"]}},
+            "both": {"allOf": [
+                {"$ref": "#/components/schemas/B"},
+                {"type": "object", "required": ["d"], "properties": {"d": {"type": "null"}}},
+            ]},
         },
-    }}}});
+    }, "B": {"type": "object", "properties": {"c": {"type": "null"}}}}}});
     let schema = serde_json::json!({"$ref": "#/components/schemas/A"});
     let check = |value: &str| {
         let value = serde_json::from_str(value).unwrap();
@@ -146,6 +166,7 @@ fn what_does_not_fit_is_found_and_what_fits_is_not() {
     for good in [
         r#"{"n":1}"#,
         r#"{"n":1,"text":null,"list":["x"]}"#,
+        r#"{"n":1,"both":{"c":null,"d":null}}"#,
         r#"{"n":1,"text":"a","inner":{"n":2,"inner":null}}"#,
     ] {
         assert_eq!(check(good), Vec::<String>::new(), "{good}");
@@ -158,6 +179,8 @@ fn what_does_not_fit_is_found_and_what_fits_is_not() {
         r#"{"n":1,"more":2}"#,
         r#"{"n":1,"list":["z"]}"#,
         r#"{"n":1,"inner":{}}"#,
+        r#"{"n":1,"both":{"c":null}}"#,
+        r#"{"n":1,"both":{"d":null,"e":null}}"#,
         "[]",
     ] {
         assert!(!check(bad).is_empty(), "{bad}");

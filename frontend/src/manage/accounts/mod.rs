@@ -36,7 +36,7 @@ use super::{Answer, Management, Problem, ProblemCode};
 use crate::access::Caller;
 use crate::accounts::{Accounts, Secret};
 use crate::body::Body;
-use floundr_engine::Engine;
+use crate::quota::Quotas;
 use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use serde::Serialize;
@@ -70,7 +70,7 @@ pub(super) struct Document;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Desk<'a> {
     pub(super) accounts: &'a Accounts,
-    pub(super) engine: &'a Engine,
+    pub(super) quotas: &'a Quotas,
     /// Who asks.
     pub(super) caller: &'a Caller,
 }
@@ -80,7 +80,7 @@ pub(super) async fn answer(management: &Management, route: AccountRoute, call: C
     let caller = &call.caller().clone();
     let desk = Desk {
         accounts,
-        engine: management.engine(),
+        quotas: &management.services().quotas,
         caller,
     };
     match route {
@@ -118,10 +118,7 @@ pub(super) async fn answer(management: &Management, route: AccountRoute, call: C
 ///
 /// # Errors
 /// 412 when that is another one.
-pub(in crate::manage) fn demanded(
-    call: &Call,
-    present: Option<u64>,
-) -> Result<Option<u64>, Problem> {
+pub(super) fn demanded(call: &Call, present: Option<u64>) -> Result<Option<u64>, Problem> {
     let demanded = call.if_match()?;
     demanded.demand(present.map(EntityTag::version).as_ref())?;
     // Compared again by the change itself: another one may be on its way.
@@ -144,7 +141,8 @@ fn made(version: u64, answer: &impl Serialize, path: &str) -> Answer {
 }
 
 /// 204: it is done, and there is nothing to tell.
-pub(in crate::manage) fn done() -> Answer {
+#[expect(clippy::unnecessary_wraps, reason = "it is what a handler ends with")]
+pub(super) fn done() -> Answer {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(response)
@@ -154,7 +152,11 @@ pub(in crate::manage) fn done() -> Answer {
 ///
 /// # Errors
 /// The deserializer's.
-pub(in crate::manage) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+#[expect(
+    clippy::option_option,
+    reason = "absent, null and something are three cases"
+)]
+pub(super) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
@@ -162,7 +164,7 @@ where
     Option::deserialize(deserializer).map(Some)
 }
 
-pub(in crate::manage) fn forbidden(detail: impl Into<String>) -> Problem {
+pub(super) fn forbidden(detail: impl Into<String>) -> Problem {
     Problem::new(ProblemCode::Forbidden, detail)
 }
 

@@ -7,7 +7,6 @@ use super::listing::{Filter, Listing};
 use super::{Desk, demanded, done, made, thing};
 use crate::accounts::{AccountError, Accounts, On, Rule, RulePatch, Thing};
 use crate::manage::{Answer, json};
-use crate::quota::{Source as _, Starts};
 use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -35,7 +34,8 @@ struct Shown {
 struct Listed {
     #[serde(flatten)]
     rule: Shown,
-    /// How many bytes the repositories hold together; null where there is no quota.
+    /// How many bytes the repositories hold together, as of at most a minute ago; null where there
+    /// is no quota.
     used_bytes: Option<u64>,
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn list(desk: Desk<'_>, call: Call) -> Answer {
     let mut used = Vec::new();
     for rule in listing.items() {
         used.push(match rule.quota {
-            Some(_) => Some(desk.engine.measure(&rule.on.0, Starts::new()).await?),
+            Some(_) => Some(desk.quotas.used(&rule.on.0).await?),
             None => None,
         });
     }

@@ -17,6 +17,10 @@ use utoipa::ToSchema;
 /// A user, as far as anybody is told.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = User)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a member of its own in JSON"
+)]
 struct Shown {
     #[schema(value_type = String)]
     name: UserName,
@@ -112,27 +116,29 @@ pub(super) fn list(accounts: &Accounts, call: Call) -> Answer {
 #[utoipa::path(
     post, path = "/api/v1/users", operation_id = "user_create", tag = "users",
     request_body = Create,
-    responses((status = 201, description = "The user", body = Made)),
+    responses(
+        (status = 201, description = "The user, with the password when it was made here", body = Made),
+        (status = 409, description = "There is one already"),
+    ),
 )]
 pub(super) async fn create(accounts: &Accounts, call: Call) -> Answer {
     let create: Create = call.read()?;
-    let (password, shown) = match create.password {
-        Some(password) => (password.expose().to_owned(), None),
-        None => {
-            let password = Accounts::random_password()?;
-            (password.clone(), Some(password))
-        }
+    let made_up = match &create.password {
+        Some(_) => None,
+        None => Some(Accounts::random_password()?),
     };
+    let given = create.password.as_ref();
+    let password = given.map(|password| password.expose().to_owned());
     let new = NewUser {
         name: create.name,
-        password: Some(password),
+        password: password.or_else(|| made_up.clone()),
         must_change: create.must_change,
         groups: create.groups,
     };
     let user = accounts.create_user(new).await?;
     let made_user = Made {
         user: Shown::now(&user, accounts),
-        password: shown,
+        password: made_up,
     };
     made(user.version, &made_user, &format!("/users/{}", user.name))
 }

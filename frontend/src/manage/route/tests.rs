@@ -12,6 +12,7 @@ fn sample(endpoint: &Endpoint) -> String {
         ("{digest}", digest.as_str()),
         ("{repository}", "team%2Fapp"),
         ("{tag}", "v1"),
+        ("{id}", "3fa85f64-5717-4562-b3fc-2c963f66afa6"),
         ("{user}", "jo@example.org"),
         ("{role}", "reader"),
         ("{grant}", "7"),

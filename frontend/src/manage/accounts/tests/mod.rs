@@ -5,13 +5,13 @@ mod others;
 mod secrets;
 mod users;
 
-use crate::Services;
 use crate::access::Caller;
 use crate::accounts::{
     Accounts, Grantee, KeyId, MemoryAccountStore, NewGrant, NewUser, Principal, TokenSecrets,
 };
 use crate::audit::AuditLog;
 use crate::manage::Management;
+use crate::services::Services;
 use bytes::Bytes;
 use floundr_engine::clock::{Clock, Hands};
 use floundr_engine::disk::MemoryDisk;
@@ -276,7 +276,8 @@ async fn what_is_for_everybody_logged_in_is_refused_to_nobody_and_to_whom_someth
             ("gone", "there is no such user"),
         ] {
             let told = office.ask(office.user(name), request, body.clone()).await;
-            assert_eq!(told.refused(403, "forbidden").json(403)["detail"], why);
+            let detail = format!("{name} may not do this: {why}");
+            assert_eq!(told.refused(403, "forbidden").json(403)["detail"], detail);
         }
     }
     assert_eq!(office.revision(), before);
