@@ -150,7 +150,7 @@ fn the_documentation_names_every_endpoint_and_no_other() {
     assert_same(&documented, &variants("frontend/src/route/mod.rs", "Route"));
 
     let operations = ManageRoute::all().map(|endpoint| endpoint.operation.to_owned());
-    let documented = cells(management, "## Parameters", 2);
+    let documented = cells(management, "## Parameters", 3);
     assert_same(&documented, &operations.collect());
     let requests = ManageRoute::all();
     let requests = requests.map(|endpoint| format!("{} {}", endpoint.method, endpoint.path));

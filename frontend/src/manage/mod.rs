@@ -216,13 +216,8 @@ impl Management {
 
     /// A repository, in which the tags are immutable that the rules of this moment make so.
     fn repository(&self, name: &RepositoryName) -> Repository {
-        let directory = self.directory();
-        let rules = directory.rules_of(name.as_str());
-        let immutable = rules.flat_map(|rule| rule.immutable_tags.iter().map(|on| on.0.clone()));
-        let immutable: Vec<_> = immutable.collect();
-        self.engine()
-            .repository(name)
-            .with_immutable(immutable.into())
+        let immutable = self.directory().immutable_tags(name.as_str());
+        self.engine().repository(name).with_immutable(immutable)
     }
 
     /// The accounts.

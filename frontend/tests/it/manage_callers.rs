@@ -70,7 +70,9 @@ async fn a_token_is_not_taken_where_accounts_are_changed() {
     let test = TestRegistry::start_with_accounts().await;
     let admin = basic("admin", ADMIN_PASSWORD);
     let admin = [("authorization", admin.as_str())];
-    let token = test.call("GET /token?service=floundr", &admin, "").await;
+    let token = test
+        .call("GET /auth/token?service=floundr", &admin, "")
+        .await;
     let token = token.expect(200).json()["token"]
         .as_str()
         .unwrap()

@@ -71,6 +71,7 @@ struct Shown {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "what it is called in JSON")]
 struct Platform {
     digest: String,
     media_type: Option<String>,

@@ -70,6 +70,7 @@ struct Created {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = RepositoryPatch)]
+#[expect(clippy::option_option, reason = "absent is not null")]
 struct Patch {
     /// Whether anybody may pull.
     public: Option<bool>,

@@ -6,6 +6,7 @@ use crate::registry::{image, sha256};
 use floundr_frontend::AccessOptions;
 use floundr_frontend::manage::ManageRoute;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// The kinds of callers, in the order of the columns. Those behind `admin` are credentials of the
 /// administrator that are no good (any more), or too narrow.
@@ -215,20 +216,33 @@ impl Row {
     }
 }
 
+/// How long tokens live here: longer than the time that passes from row to row.
+const LIFETIME: Duration = Duration::from_hours(1000);
+
+/// Between two rows, so that wrong passwords are not too many at once.
+const PAUSE: Duration = Duration::from_mins(1);
+
+fn options() -> AccessOptions {
+    AccessOptions {
+        token_lifetime: LIFETIME,
+        ..AccessOptions::default()
+    }
+}
+
 /// The `Authorization` of each kind of caller.
 async fn credentials(world: &World) -> Vec<String> {
     let scope = "repository:team/app:pull,push,delete registry:catalog:*".replace(' ', "%20");
     let expired = world.bearer("admin", &scope).await;
-    world.clock.pass(std::time::Duration::from_secs(7200));
+    world.clock.pass(LIFETIME + Duration::from_secs(1));
     let token = world.bearer("admin", &scope).await;
     let key = world.key(Some("admin"), "revoked", None).await;
     world.accounts.revoke_key(key.id(), None).await.unwrap();
     let elsewhere = AccessOptions {
         service: "elsewhere".to_owned(),
-        ..AccessOptions::default()
+        ..options()
     };
     let elsewhere = World::with(elsewhere).await;
-    elsewhere.clock.pass(std::time::Duration::from_secs(7200));
+    elsewhere.clock.pass(LIFETIME + Duration::from_secs(1));
     let narrow = world.bearer("reader", "repository:team/app:pull").await;
     let give = |payload: &mut serde_json::Value| {
         payload["access"][0]["actions"] = serde_json::json!(["pull", "push", "delete"]);
@@ -289,7 +303,7 @@ async fn request(world: &World, row: &Row, n: usize) -> (String, String) {
 
 #[tokio::test]
 async fn every_endpoint_answers_every_kind_of_caller_with_the_status_of_the_table() {
-    let world = World::new().await;
+    let world = World::with(options()).await;
     world.push_image("team/other", "v1").await;
     let mut callers = credentials(&world).await;
     let narrow = CALLERS
@@ -301,6 +315,7 @@ async fn every_endpoint_answers_every_kind_of_caller_with_the_status_of_the_tabl
         .await;
     let mut wrong = Vec::new();
     for row in ROWS {
+        world.clock.pass(PAUSE);
         for (index, authorization) in callers.iter().enumerate() {
             let (request, body) = request(&world, row, index).await;
             let answer = world.call(authorization, &request, body).await;
@@ -399,13 +414,14 @@ fn refused(class: char, caller: &str) -> Option<u16> {
 
 #[tokio::test]
 async fn every_endpoint_of_the_management_api_lets_through_whom_the_table_says() {
-    let world = World::new().await;
+    let world = World::with(options()).await;
     let callers = credentials(&world).await;
     let mut rows: BTreeSet<&str> = BTreeSet::new();
     let mut wrong = Vec::new();
     for (class, operations) in MANAGEMENT {
         for operation in operations.split(' ') {
             rows.insert(operation);
+            world.clock.pass(PAUSE);
             let Some(endpoint) = ManageRoute::all().find(|one| one.operation == operation) else {
                 wrong.push(format!("{operation} is no endpoint"));
                 continue;
@@ -419,7 +435,7 @@ async fn every_endpoint_of_the_management_api_lets_through_whom_the_table_says()
                     .replace("{grant}", "999999")
                     .replace("{key}", "0123456789abcdef")
                     .replace("{pattern}", "none")
-                    .replace("{upload}", "2fd2dbf4-0ef4-41e6-b66e-3eeea5c54eca")
+                    .replace("{id}", "2fd2dbf4-0ef4-41e6-b66e-3eeea5c54eca")
                     .replace("{tag}", "none")
                     .replace("{reference}", "none");
                 // A body that no endpoint takes: whoever is let through is told so, and changes nothing.
