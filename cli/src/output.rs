@@ -101,9 +101,12 @@ fn print_table(head: &[&str], rows: &[Vec<String>], is_right: impl Fn(usize) -> 
     let head: Vec<String> = head.iter().map(ToString::to_string).collect();
     for row in std::iter::once(&head).chain(rows) {
         let cells = row.iter().zip(&widths).enumerate();
-        let cells = cells.map(|(column, (cell, &width))| match is_right(column) {
-            false => format!("{cell:width$}"),
-            true => format!("{cell:>width$}"),
+        let cells = cells.map(|(column, (cell, &width))| {
+            if is_right(column) {
+                format!("{cell:>width$}")
+            } else {
+                format!("{cell:width$}")
+            }
         });
         let text = cells.collect::<Vec<_>>().join("  ");
         line(text.trim_end());

@@ -34,10 +34,15 @@ pub(crate) struct Profile {
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Fields {
+    #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     theme: Option<String>,
 }
 

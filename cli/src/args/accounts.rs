@@ -199,6 +199,10 @@ pub(crate) enum RuleOrder {
 /// How repositories behave.
 #[derive(Debug, ClapArgs)]
 #[group(required = true, multiple = true)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag that somebody types"
+)]
 pub(crate) struct RuleArgs {
     /// Let anybody pull
     #[arg(long, conflicts_with = "private")]

@@ -113,7 +113,7 @@ pub(crate) enum Command {
     NewUser(PredecessorUserArgs),
     /// Create an API key that may all that its owner may; as key create
     GenKey(GenKeyArgs),
-    /// Destroy the store and the accounts, and begin anew
+    /// Destroy the store, the accounts and the audit log, and begin anew
     MigrateFresh(MigrateFreshArgs),
     /// Print what makes a shell complete this program's commands and options
     Completions {

@@ -67,13 +67,10 @@ pub(super) async fn items(client: &Client, path: &str) -> Result<Vec<Value>> {
 
 /// `path` with the parameters that have a value, so that others can be added.
 pub(super) fn with_parameters(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
-    let mut path = format!("{path}?");
-    for (name, value) in parameters {
-        if let Some(value) = value {
-            path += &format!("{name}={}&", encoded(value));
-        }
-    }
-    path
+    let given = parameters
+        .iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}&", encoded((*value)?))));
+    format!("{path}?{}", given.collect::<String>())
 }
 
 /// Prints a list: as a table, or as it came.
@@ -129,8 +126,8 @@ pub(super) fn confirm(asked: Asked, what: &str) -> Result<(), Failure> {
 /// A text of an answer; `-` when it has none.
 pub(super) fn text(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
-        Value::Null => "-".to_owned(),
+        Value::String(text) if !text.is_empty() => text.clone(),
+        Value::String(_) | Value::Null => "-".to_owned(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         other => other.to_string(),

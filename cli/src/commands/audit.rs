@@ -19,7 +19,11 @@ const HEAD: [&str; 7] = ["AT", "WHO", "KEY", "FROM", "ACTION", "OBJECT", "RESULT
 const PAGE: usize = 500;
 
 /// How often a follower asks for what is new.
-const INTERVAL: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// The action of asking for the log, which is written down as well: a follower who was shown it would
+/// see nothing else.
+const READ: &str = "audit_read";
 
 /// Does what is asked.
 pub(crate) fn run(resolved: &Resolved, args: &AuditArgs) -> Result<(), Failure> {
@@ -110,6 +114,10 @@ async fn follow(client: &Client, path: &str, mut records: Vec<Value>, as_json: b
     loop {
         // Oldest first: what comes stands below what was.
         for record in records.iter().rev() {
+            seen = record["sequence"].as_u64().unwrap_or(seen);
+            if record["action"] == READ {
+                continue;
+            }
             let is_open = if as_json {
                 output::try_line(&record.to_string())
             } else {
@@ -118,7 +126,6 @@ async fn follow(client: &Client, path: &str, mut records: Vec<Value>, as_json: b
             if !is_open {
                 return Ok(());
             }
-            seen = record["sequence"].as_u64().unwrap_or(seen);
         }
         tokio::time::sleep(INTERVAL).await;
         let is_new = |_, record: &Value| record["sequence"].as_u64() > Some(seen);

@@ -138,19 +138,16 @@ fn show(answer: &Value, file: Option<&Path>) {
         Some(owner) => format!("of {owner}"),
         None => "of a robot".to_owned(),
     };
-    match file {
-        Some(path) => {
-            let path = path.display();
-            output::line(&format!(
-                "created key {id} ({name}) {whose}, written to {path}"
-            ));
-        }
-        None => {
-            output::line(&format!("created key {id} ({name}) {whose}"));
-            output::line(&format!("  {}", text(&answer["secret"])));
-            output::line("  (it is shown this once)");
-        }
-    }
+    let Some(path) = file else {
+        output::line(&format!("created key {id} ({name}) {whose}"));
+        output::line(&format!("  {}", text(&answer["secret"])));
+        output::line("  (it is shown this once)");
+        return;
+    };
+    let path = path.display();
+    output::line(&format!(
+        "created key {id} ({name}) {whose}, written to {path}"
+    ));
 }
 
 fn row(key: &Value) -> Vec<String> {

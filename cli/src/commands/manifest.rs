@@ -48,11 +48,22 @@ fn path_of(repository: &str, reference: &str) -> String {
 fn row(manifest: &Value) -> Vec<String> {
     vec![
         text(&manifest["digest"]),
-        texts(&manifest["tags"], ","),
+        tags(manifest, ","),
         bytes(&manifest["size_bytes"]),
         text(&manifest["media_type"]),
         moment(&manifest["pushed"]),
     ]
+}
+
+/// The tags, of which an answer has the first ones.
+fn tags(manifest: &Value, between: &str) -> String {
+    let more = if manifest["more_tags"] == true {
+        ".."
+    } else {
+        ""
+    };
+    let tags = texts(&manifest["tags"], between);
+    format!("{tags}{more}")
 }
 
 fn show(manifest: &Value) {
@@ -61,7 +72,7 @@ fn show(manifest: &Value) {
         ("type", text(&manifest["media_type"])),
         ("size", bytes(&manifest["size_bytes"])),
         ("pushed", moment(&manifest["pushed"])),
-        ("tags", texts(&manifest["tags"], ", ")),
+        ("tags", tags(manifest, ", ")),
     ];
     for (name, field) in [("artifact", "artifact_type"), ("subject", "subject")] {
         if !manifest[field].is_null() {
@@ -93,6 +104,9 @@ fn show(manifest: &Value) {
         let artifact = text(&referrer["artifact_type"]);
         format!("{}  {artifact}", text(&referrer["digest"]))
     });
+    if manifest["more_referrers"] == true {
+        output::line("    and more");
+    }
     let annotations = manifest["annotations"].as_object().into_iter().flatten();
     for (name, value) in annotations {
         output::line(&format!("  {name}: {}", text(value)));

@@ -1,4 +1,4 @@
-//! `floundr migrate-fresh`: destroys the store and the accounts, and begins anew.
+//! `floundr migrate-fresh`: destroys the store with the accounts and the audit log, and begins anew.
 //!
 //! Invariants:
 //! 1. Nothing is removed before somebody has been told what it is and has typed its name, or has said
@@ -7,7 +7,7 @@
 //!    its lock.
 
 use super::api::text;
-use super::{Failure, ask, store};
+use super::{Failure, accounts, ask, store};
 use crate::args::MigrateFreshArgs;
 use crate::client::{Absent, Client};
 use crate::config::{Config, Resolved};
@@ -72,7 +72,7 @@ async fn held(client: &Client) -> Result<Value> {
 fn said(held: &Value) -> String {
     let repositories = text(&held["repositories"]);
     let bytes = amount(&held["stored_bytes"]);
-    format!("{repositories} repositories with {bytes} of content, and all accounts")
+    format!("{repositories} repositories with {bytes} of content, all accounts and the audit log")
 }
 
 /// Goes on only if the name of the directory is typed.
@@ -94,8 +94,8 @@ fn agree(config: &Config, held: &Value) -> Result<()> {
 
 fn begin_anew(config: &Config) -> Result<()> {
     let root = &config.store.root;
-    let accounts = root.join("accounts");
-    let first = move || match std::fs::remove_dir_all(accounts) {
+    let beside = accounts::directory(root);
+    let first = move || match std::fs::remove_dir_all(beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     };

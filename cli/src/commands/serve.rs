@@ -65,9 +65,10 @@ async fn serve(resolved: &Resolved, config: frontend::Config) -> Result<()> {
     let root = &resolved.config.store.root;
     let engine = store::open(&resolved.config.store, IN_USE).await?;
     let accounts = accounts::open(&resolved.config).await?;
-    let first = match resolved.config.serve.no_auth {
-        true => None,
-        false => accounts::first_administrator(&accounts, &resolved.config).await?,
+    let first = if resolved.config.serve.no_auth {
+        None
+    } else {
+        accounts::first_administrator(&accounts, &resolved.config).await?
     };
     let audit = accounts::open_audit(&resolved.config).await?;
     let services = Services::new(&engine, Some(accounts.clone()), audit);

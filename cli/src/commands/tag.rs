@@ -33,9 +33,11 @@ pub(crate) fn run(resolved: &Resolved, args: &Ordered<TagOrder>) -> Result<(), F
             done(args.json, &answer, &text);
         }
         TagOrder::History { tag } => {
-            let path = format!("{}/history?", path_of(tag)?);
-            let changes = api::list(resolved, &path)?;
-            api::show_list(args.json, &changes, &["AT", "DIGEST"], change_row);
+            // What is kept of a tag is bounded, and comes as a whole.
+            let mut answer = api::get(resolved, &format!("{}/history", path_of(tag)?))?;
+            let changes = answer["items"].as_array_mut().map(std::mem::take);
+            let changes = changes.unwrap_or_default();
+            api::show_list(args.json, &changes, &["AT", "EVENT", "DIGEST"], change_row);
         }
     }
     Ok(())
@@ -59,9 +61,9 @@ fn row(tag: &Value) -> Vec<String> {
 }
 
 fn change_row(change: &Value) -> Vec<String> {
-    let digest = match change["digest"].as_str() {
-        Some(digest) => digest.to_owned(),
-        None => "deleted".to_owned(),
-    };
-    vec![moment(&change["at"]), digest]
+    vec![
+        moment(&change["at"]),
+        text(&change["event"]),
+        text(&change["digest"]),
+    ]
 }

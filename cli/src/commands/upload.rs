@@ -39,10 +39,10 @@ pub(crate) fn run(resolved: &Resolved, args: &Ordered<UploadOrder>) -> Result<()
 }
 
 fn row(upload: &Value) -> Vec<String> {
-    let expires = if upload["active"] == true {
-        "(active)".to_owned()
-    } else {
-        span(&upload["expires_in_ms"])
+    let expires = match &upload["expires_in_ms"] {
+        _ if upload["active"] == true => "(active)".to_owned(),
+        Value::Null => "-".to_owned(),
+        left => span(left),
     };
     vec![
         text(&upload["id"]),

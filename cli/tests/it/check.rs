@@ -35,7 +35,7 @@ fn damaged_store(root: &Path) -> (Digest, PathBuf) {
 }
 
 fn serve(home: &Home, rate: &str) -> Server {
-    let mut command = home.command(&["serve", "--port", "0"]);
+    let mut command = home.command(&["serve", "--port", "0", "--no-auth"]);
     command.env("FLOUNDR_CHECK_RATE", rate);
     command.stdout(Stdio::piped());
     command.stderr(File::create(home.path().join("log")).unwrap());
@@ -70,6 +70,7 @@ fn a_server_finds_damage_by_itself_names_it_in_the_log_and_stops_cleanly() {
     let server = serve(&home, "1GiB");
     until_measured(&server, "floundr_check_quarantined 1\n");
     until_measured(&server, "floundr_check_bytes_total 3000000\n");
+    until_measured(&server, "floundr_check_running 0\n");
     assert!(server.request("GET", &path).starts_with("HTTP/1.1 404"));
     server.signal(Signal::TERM);
     assert_eq!(server.ended().0.code(), Some(0));

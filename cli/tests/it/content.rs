@@ -73,7 +73,7 @@ fn tags_are_listed_set_and_deleted() {
     let digest = sha256(b"");
     let list = r#"{"items":[{"name":"latest","digest":"sha256:0","media_type":"application/x","size_bytes":5,"updated":0,"last_pull":null}],"next":null}"#;
     let history =
-        r#"{"items":[{"at":1000,"digest":null},{"at":0,"digest":"sha256:0"}],"next":null}"#;
+        r#"{"items":[{"at":0,"event":"set","digest":"sha256:0","media_type":"application/x"}]}"#;
     check(&[
         Case {
             args: &["tag", "list", "team/app"],
@@ -100,11 +100,10 @@ fn tags_are_listed_set_and_deleted() {
         Case {
             args: &["tag", "history", "team/app:v1"],
             answers: &[(200, history)],
-            request: "GET /api/v1/repositories/team%2Fapp/tags/v1/history?n=500",
+            request: "GET /api/v1/repositories/team%2Fapp/tags/v1/history",
             body: Value::Null,
-            prints: "AT                   DIGEST\n\
-                     1970-01-01 00:00:01  deleted\n\
-                     1970-01-01 00:00:00  sha256:0\n",
+            prints: "AT                   EVENT  DIGEST\n\
+                     1970-01-01 00:00:00  set    sha256:0\n",
         },
     ]);
     for bad in ["team/app", &format!("team/app@{digest}"), "Team:v1"] {

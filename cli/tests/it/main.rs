@@ -7,6 +7,7 @@
 )]
 
 mod accounts; // users, roles, grants, keys, rules, tokens, audit: what is asked and printed
+mod administration; // users, roles, grants, keys, rules: on the real thing
 mod backup; // backup and restore, with and without a server
 mod check; // the background check of a server
 mod config; // the order of the sources, and every complaint about a value
@@ -16,6 +17,7 @@ mod elsewhere; // a server that answers what it is told to
 mod gc; // running it, its plan, its orders
 mod generated; // completions and manual pages
 mod help; // --help and --version as they are printed
+mod holdings; // repositories, tags, manifests, uploads, the audit log: on the real thing
 mod manage; // the socket, and which server answers on it
 mod migrate_fresh; // destroying everything, and nothing by accident
 mod new_repo;

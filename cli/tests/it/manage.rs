@@ -1,6 +1,6 @@
 //! The management socket, as commands and the file system see it.
 
-use crate::support::Home;
+use crate::support::{Home, PASSWORD};
 use rustix::process::Signal;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
@@ -130,9 +130,17 @@ fn refusals_are_problems() {
 }
 
 #[test]
-fn it_is_not_served_over_the_network() {
+fn over_the_network_it_answers_those_who_may_ask_alone() {
     let home = Home::new();
-    let server = home.serve(&[]);
+    let server = home.serve_accounts(&[]);
     let answer = server.request("POST", "/api/v1/gc");
-    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    let url = format!("http://{}", server.address);
+    let key = format!("floundr_admin:{PASSWORD}");
+    let ran = home.run(&["gc", "--json", "--url", &url, "--key", &key]);
+    assert_eq!(ran.json()["complete"], true);
+    let ran = home.run(&["gc", "--url", &url, "--key", "floundr_admin:swordfish"]);
+    assert_eq!(ran.code, Some(1));
+    let expected = "does not accept user floundr_admin";
+    assert!(ran.stderr.contains(expected), "{}", ran.stderr);
 }

@@ -1,16 +1,16 @@
 //! `floundr serve`: the first start, what it refuses, and how it ends.
 
-use crate::support::Home;
+use crate::support::{Home, PASSWORD};
 use rustix::process::Signal;
 use std::io::Read as _;
 use std::net::TcpListener;
 
 #[test]
-fn a_first_start_says_what_to_type_next_and_a_second_does_not() {
+fn a_first_start_makes_an_administrator_and_a_second_does_not() {
     let home = Home::new();
-    let server = home.serve(&[]);
+    let server = home.serve_accounts(&[]);
     let (greeting, port) = (server.greeting.clone(), server.address.port());
-    assert!(server.request("GET", "/v2/").starts_with("HTTP/1.1 200"));
+    assert!(server.request("GET", "/v2/").starts_with("HTTP/1.1 401"));
     server.signal(Signal::TERM);
     let (status, printed) = server.ended();
     assert_eq!(status.code(), Some(0));
@@ -22,18 +22,34 @@ fn a_first_start_says_what_to_type_next_and_a_second_does_not() {
     );
     assert_eq!(greeting, expected);
     for line in [
-        "There are no accounts yet: whoever reaches it may pull, push and delete.\n",
-        &format!("  docker tag hello-world localhost:{port}/hello-world\n"),
+        "  user      floundr_admin\n",
+        "  password  as FLOUNDR_ADMIN_PASSWORD says\n",
+        &format!("  docker login -u floundr_admin localhost:{port}\n"),
         &format!("  docker push localhost:{port}/hello-world\n"),
     ] {
         assert!(printed.contains(line), "{line}: {printed}");
     }
+    let profile = std::fs::read_to_string(home.path().join("floundr.yml")).unwrap();
+    assert!(profile.contains(PASSWORD), "{profile}");
 
-    let server = home.serve(&[]);
+    let server = home.serve_accounts(&[]);
     server.signal(Signal::INT);
     let (status, printed) = server.ended();
     assert_eq!(status.code(), Some(0));
     assert!(!printed.contains("docker"), "{printed}");
+}
+
+#[test]
+fn a_server_without_accounts_warns_and_lets_everybody_in() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    assert!(server.request("GET", "/v2/").starts_with("HTTP/1.1 200"));
+    server.signal(Signal::TERM);
+    let printed = server.ended().1;
+    assert!(
+        printed.starts_with("WARNING: without accounts"),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -52,19 +68,10 @@ fn without_a_command_it_serves() {
 }
 
 #[test]
-fn an_address_that_others_reach_needs_no_auth() {
-    let home = Home::new();
-    let ran = home.run_with(&["serve", "--port", "0"], &[("HOST", "0.0.0.0")]);
-    assert_eq!(ran.code, Some(2));
-    assert_eq!(
-        ran.stderr,
-        "error: host is 0.0.0.0 (HOST in the environment), which other machines can reach, and \
-         there are no accounts yet: add --no-auth to let everyone there pull, push and delete, or \
-         use 127.0.0.1\n"
-    );
-    assert!(!home.path().join("storage").exists(), "nothing is opened");
-    let server = home.serve(&["--host", "0.0.0.0", "--no-auth"]);
+fn an_address_that_others_reach_lets_in_who_has_an_account() {
+    let server = Home::new().serve_accounts(&["--host", "0.0.0.0"]);
     assert!(server.address.ip().is_unspecified());
+    assert!(server.request("GET", "/v2/").starts_with("HTTP/1.1 401"));
 }
 
 #[test]

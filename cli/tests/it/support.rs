@@ -12,6 +12,9 @@ use tempfile::TempDir;
 /// Longer than any of this takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Of `floundr_admin` at a server with accounts.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
 /// A directory that is working directory and home of the commands of one test.
 pub(crate) struct Home(TempDir);
 
@@ -71,10 +74,18 @@ impl Home {
         Ran::from(self.command(args).envs(variables).output().unwrap())
     }
 
-    /// A server on a port the system chooses, once it has said where it is.
+    /// A server that is open to everybody, on a port the system chooses, once it has said where it is.
     pub(crate) fn serve(&self, args: &[&str]) -> Server {
+        let args = [&["serve", "--port", "0", "--no-auth"], args].concat();
+        let mut command = self.command(&args);
+        Server::start(command.stdout(Stdio::piped()).stderr(Stdio::inherit()))
+    }
+
+    /// The same for those who have an account; the administrator's password is [`PASSWORD`].
+    pub(crate) fn serve_accounts(&self, args: &[&str]) -> Server {
         let args = [&["serve", "--port", "0"], args].concat();
         let mut command = self.command(&args);
+        command.env("FLOUNDR_ADMIN_PASSWORD", PASSWORD);
         Server::start(command.stdout(Stdio::piped()).stderr(Stdio::inherit()))
     }
 }
@@ -222,6 +233,23 @@ impl Server {
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
         sha256(manifest.as_bytes())
+    }
+
+    /// Appends to an upload; the head and body of the answer.
+    pub(crate) fn patch(&self, location: &str, content: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let length = content.len();
+        write!(
+            stream,
+            "PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n"
+        )
+        .unwrap();
+        stream.write_all(content).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// Ends the server and waits for its end.
