@@ -316,12 +316,13 @@ fn first_steps(first: &FirstAdministrator, registry: &str) {
         }
         None => line("  password  as FLOUNDR_ADMIN_PASSWORD says"),
     }
-    if let Some(profile) = &first.profile {
-        line(&format!(
+    line(&match &first.profile {
+        Some(profile) => format!(
             "  both are in {}, which only you can read",
             profile.display()
-        ));
-    }
+        ),
+        None => "  neither was written down for the terminal client: see floundr.yml".to_owned(),
+    });
     line("");
     line("Push a first image:");
     line(&format!("  docker login -u {ADMINISTRATOR} {registry}"));

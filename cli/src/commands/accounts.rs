@@ -116,7 +116,7 @@ pub(crate) async fn first_administrator(
         return Ok(None);
     }
     let profile = Profile {
-        url: Some(url(&config.serve)),
+        url: url(&config.serve),
         email: Some(ADMINISTRATOR.to_owned()),
         password: Some(Secret::from(password.to_owned())),
         ..Profile::default()
@@ -131,10 +131,10 @@ pub(crate) async fn first_administrator(
     }))
 }
 
-/// The address at which a client on this machine reaches the server.
-fn url(config: &ServeConfig) -> String {
+/// The address at which a client on this machine reaches the server; none that is not known yet.
+fn url(config: &ServeConfig) -> Option<String> {
     match &config.tls {
-        Some(tls) => format!("https://localhost:{}", tls.port),
-        None => format!("http://localhost:{}", config.port),
+        Some(tls) => (tls.port != 0).then(|| format!("https://localhost:{}", tls.port)),
+        None => (config.port != 0).then(|| format!("http://localhost:{}", config.port)),
     }
 }

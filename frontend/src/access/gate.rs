@@ -97,9 +97,10 @@ impl Gate {
         let came_with_nothing = !has_credentials(&parts.headers);
         match scope {
             // A client asks here whether it has to log in: who says nothing is told where.
-            Scope::Registry if came_with_nothing => Err(self.challenge(parts, scope, None)),
-            Scope::Catalog if caller.may_list() && !came_with_nothing => Ok(()),
-            Scope::Catalog if came_with_nothing => Err(self.challenge(parts, scope, None)),
+            Scope::Registry | Scope::Catalog if came_with_nothing => {
+                Err(self.challenge(parts, scope, None))
+            }
+            Scope::Catalog if caller.may_list() => Ok(()),
             Scope::Catalog => Err(self.challenge(parts, scope, Some(Refusal::InsufficientScope))),
             Scope::Management if caller.is_narrowed() => {
                 let text = "tokens are for /v2/: send a user's name and password, or a key";

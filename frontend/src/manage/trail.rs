@@ -19,9 +19,10 @@ pub(super) fn deed(route: &ManageRoute, body: &[u8]) -> Option<Deed> {
     let fields = || serde_json::from_slice::<Value>(body).unwrap_or_default();
     let deed = match route {
         ManageRoute::Server(route) => match route {
-            ServerRoute::AuditList => new(Action::AuditRead, "list"),
             ServerRoute::AuditVerify => new(Action::AuditRead, "verify"),
-            ServerRoute::About
+            // Who follows the log would write into it what it reads.
+            ServerRoute::AuditList
+            | ServerRoute::About
             | ServerRoute::OpenApi
             | ServerRoute::Status
             | ServerRoute::Events

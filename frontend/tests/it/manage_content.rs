@@ -146,6 +146,7 @@ async fn everybody_sees_the_repositories_they_may_pull_from_and_no_other() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one registry, every refusal")]
 async fn what_may_not_be_pulled_is_absent_and_what_may_not_be_done_is_forbidden() {
     let cast = Cast::start().await;
     let digest = cast.push_image("team/app", "v1", "a").await;

@@ -5,6 +5,7 @@ use crate::access_log::Log;
 use crate::registry::{artifact, descriptor, sha256};
 use floundr_frontend::AccessOptions;
 use floundr_frontend::accounts::{Permission, UserPatch};
+use floundr_frontend::audit::Filter;
 use serde_json::json;
 
 /// User enumeration by text or by cost: an unknown user is the same refusal after the same slow hash.
@@ -55,9 +56,8 @@ async fn an_altered_token_is_none() {
         json!({}),
     ] {
         let merge = |payload: &mut serde_json::Value| {
-            for (name, value) in change.as_object().unwrap() {
-                payload[name] = value.clone();
-            }
+            let fields = payload.as_object_mut().unwrap();
+            fields.extend(change.as_object().unwrap().clone());
             // What is not changed is written anew all the same, in another order of members.
             payload["more"] = json!(1);
         };
@@ -115,15 +115,14 @@ async fn scopes_that_are_none_are_left_out_and_many_cost_little() {
         let listed = world.call(&bearer, "GET /v2/team/app/tags/list", "").await;
         listed.refused(401, "UNAUTHORIZED");
     }
-    let many: String = (0..2000)
-        .map(|n| format!("&scope=repository:r{n}:*"))
-        .collect();
+    let many = "&scope=repository:r1:*".repeat(2000);
     let form = format!("grant_type=password&username=admin&password=x{many}");
     let refused = world.registry.call("POST /auth/token", &[], form).await;
     refused.refused(401, "UNAUTHORIZED");
-    let many: String = (0..1500)
-        .map(|n| format!("&scope=repository:r{n}:*%20"))
+    let many: Vec<_> = (0..1500)
+        .map(|n| format!("&scope=repository:r{n}:*"))
         .collect();
+    let many = many.concat();
     let request = format!("GET /auth/token?service=floundr{many}");
     let started = std::time::Instant::now();
     let answer = world
@@ -180,6 +179,7 @@ async fn a_demotion_counts_at_once_for_tokens_and_remembered_passwords() {
 
 /// A mount reads from its source: a private blob does not come along, and nobody learns that it is there.
 #[tokio::test]
+#[expect(clippy::excessive_nesting, reason = "every combination is tried")]
 async fn a_mount_does_not_read_what_the_caller_may_not_pull() {
     let world = World::new().await;
     world.push_blob("secret/app", "the secret").await;
@@ -206,6 +206,7 @@ async fn a_mount_does_not_read_what_the_caller_may_not_pull() {
 
 /// Knowing a digest gives nobody access, and the refusals of what is there and what is not are alike.
 #[tokio::test]
+#[expect(clippy::excessive_nesting, reason = "every combination is tried")]
 async fn what_exists_is_not_told_to_who_may_not_know() {
     let world = World::new().await;
     world.push_blob("team/app", "known").await;
@@ -323,7 +324,7 @@ async fn requests_of_one_principal_are_limited_where_that_is_wanted() {
     };
     let world = World::with(options).await;
     // What was pushed to make this world is a while ago.
-    world.clock.pass(std::time::Duration::from_secs(3600));
+    world.clock.pass(std::time::Duration::from_hours(1));
     let mut answers = Vec::new();
     for _ in 0..30 {
         let answer = world.call(&basic("reader", PASSWORD), "GET /v2/", "").await;
@@ -360,6 +361,7 @@ async fn a_thousand_pulls_by_one_user_cost_one_verification() {
 
 /// No secret is in a log line, an error, the metrics, the audit log or the printed state.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "everything is written, then read")]
 async fn no_secret_is_written_anywhere() {
     let (log, _guard) = Log::capture();
     let world = World::new().await;
@@ -393,7 +395,7 @@ async fn no_secret_is_written_anywhere() {
         .registry
         .services
         .audit
-        .query(Default::default(), None, 1000)
+        .query(Filter::default(), None, 1000)
         .await
         .unwrap();
     let metrics = world.registry.services.metrics.encode();

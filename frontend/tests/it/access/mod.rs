@@ -19,6 +19,7 @@ use floundr_frontend::accounts::{
     Permission, RulePatch, TokenSecrets,
 };
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ impl World {
 
     async fn with(options: AccessOptions) -> Self {
         let clock = Arc::new(Hands::default());
-        clock.pass(Duration::from_secs(1_800_000_000));
+        clock.pass(Duration::from_hours(500_000));
         let secrets = TokenSecrets::Chosen {
             current: "the same secret in every world".to_owned().into(),
             previous: None,
@@ -83,7 +84,7 @@ impl World {
             name: name.parse().unwrap(),
             password: Some(PASSWORD.to_owned()),
             must_change: false,
-            groups: Default::default(),
+            groups: BTreeSet::new(),
         };
         self.accounts.create_user(new).await.unwrap();
     }

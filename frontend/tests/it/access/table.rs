@@ -302,6 +302,7 @@ async fn request(world: &World, row: &Row, n: usize) -> (String, String) {
 }
 
 #[tokio::test]
+#[expect(clippy::excessive_nesting, reason = "a table has rows and columns")]
 async fn every_endpoint_answers_every_kind_of_caller_with_the_status_of_the_table() {
     let world = World::with(options()).await;
     world.push_image("team/other", "v1").await;
@@ -413,6 +414,7 @@ fn refused(class: char, caller: &str) -> Option<u16> {
 }
 
 #[tokio::test]
+#[expect(clippy::excessive_nesting, reason = "a table has rows and columns")]
 async fn every_endpoint_of_the_management_api_lets_through_whom_the_table_says() {
     let world = World::with(options()).await;
     let callers = credentials(&world).await;

@@ -116,7 +116,7 @@ async fn containerd_gets_its_token_by_a_form_and_a_new_one_for_the_refresh_token
         .await
         .expect(202);
     let refresh = answer["refresh_token"].as_str().unwrap();
-    world.clock.pass(Duration::from_secs(24 * 3600));
+    world.clock.pass(Duration::from_hours(24));
     world
         .call(&bearer, "GET /v2/team/app/tags/list", "")
         .await
@@ -160,7 +160,7 @@ async fn an_upload_that_began_with_a_valid_token_finishes_after_it_expired() {
     let start = "POST /v2/team/app/blobs/uploads/";
     let session = world.call(&bearer, start, "").await.expect(202);
     let location = session.header("location").to_owned();
-    world.clock.pass(Duration::from_secs(2 * 3600));
+    world.clock.pass(Duration::from_hours(2));
     let sent = world
         .call(&bearer, &format!("PATCH {location}"), "content")
         .await;

@@ -64,6 +64,7 @@ async fn a_key_is_made_shown_changed_and_revoked() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn others_keys_are_not_there_but_for_administrators() {
     let office = Office::open().await;
     office.make("sam").await;

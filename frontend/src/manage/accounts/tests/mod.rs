@@ -13,7 +13,7 @@ use crate::audit::AuditLog;
 use crate::manage::Management;
 use crate::services::Services;
 use bytes::Bytes;
-use floundr_engine::clock::{Clock, Hands};
+use floundr_engine::clock::Hands;
 use floundr_engine::disk::MemoryDisk;
 use floundr_engine::{Engine, Options};
 use http::{HeaderMap, Request};
@@ -52,7 +52,7 @@ impl Office {
     async fn open() -> Self {
         let clock = Arc::new(Hands::default());
         let store = MemoryAccountStore::default();
-        let keeper: Arc<dyn Clock> = clock.clone();
+        let keeper: Arc<Hands> = Arc::clone(&clock);
         let accounts = Accounts::open(store, keeper, TokenSecrets::default());
         let accounts = accounts.await.unwrap();
         let admin = "admin".parse().unwrap();

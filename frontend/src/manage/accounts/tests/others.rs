@@ -4,6 +4,7 @@ use super::*;
 use floundr_engine::digest::Algorithm;
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn roles_are_made_changed_and_removed_and_those_that_are_built_in_stay() {
     let office = Office::open().await;
     let new = json!({"name": "pusher", "permissions": ["push", "pull"]});

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::manage::route::AccountRoute;
+use std::fmt::Write as _;
 
 /// What every endpoint answers to each of `callers`, those that take something away last.
 async fn every_answer(office: &Office, key: &str, callers: &[Caller]) -> Vec<Told> {
@@ -50,10 +51,10 @@ async fn no_answer_has_a_password_a_hash_or_the_secret_of_a_key_but_the_first() 
     );
     let directory = office.accounts.directory();
     let hash = &directory.key(id.parse().unwrap()).unwrap().hash;
-    let hex = hash
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<String>();
+    let hex = hash.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    });
     let list = serde_json::to_string(hash).unwrap();
     let secrets = [PASSWORD, &password, "$argon2", secret, &hex, &list];
     let callers = [
