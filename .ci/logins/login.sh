@@ -6,6 +6,7 @@
 #   log_in USER PASSWORD  succeeds when the client takes them for right. LOGIN_ASKS=no where it keeps them without asking the server.
 #   push NAME             pushes the image
 #   pull NAME             removes what the client has of it, pulls, and compares with the image that was pushed
+# REFUSED_ALSO is what the client may say beside the usual words when it is refused.
 #
 # Every refusal here has a check beside it in which the same command succeeds for who may; and what the server holds is asked of its API.
 set -euo pipefail
@@ -16,7 +17,7 @@ CI_NAME="$1 login over $SCHEME"
 CI_KEEP_GOING=yes # one reading shows everything that is not as it should be
 . "${ACCOUNTS:?the file that .ci/accounts makes}"
 HTTP_USER=$ADMIN:$ADMIN_PASSWORD
-LOGIN_ASKS=yes
+LOGIN_ASKS=yes REFUSED_ALSO=denied
 
 TEAM=team/$SPACE        # the writer's and the reader's prefix
 ELSEWHERE=private/$SPACE # nobody's but the administrator's
@@ -70,7 +71,7 @@ refused() {
     wait $! || code=$?
     [ "$code" -ne 0 ] || { echo "succeeded, but had to be refused: $*"; return 1; }
     [ "$code" -ne 124 ] || { echo "ran out of time: $*"; return 1; }
-    if grep -Eqi '\b(denied|unauthorized|authentication required|forbidden|insufficient.scope|authorization failed|invalid username/password|40[13])\b' \
+    if grep -Eqi '\b(denied|unauthorized|authentication required|forbidden|insufficient.scope|authorization failed|invalid username/password|40[13])\b|'"$REFUSED_ALSO" \
         "$CI_TMP/refused"; then return 0; fi
     echo "$* failed, but not because of who asked:"
     cat "$CI_TMP/refused"

@@ -3,9 +3,11 @@
 use super::{Answer, Problem, ProblemCode, json};
 use floundr_engine::Engine;
 use floundr_engine::backup::{BackupError, BackupOptions};
+use floundr_engine::fault::StorageError;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use utoipa::ToSchema;
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -75,7 +77,8 @@ pub(super) async fn run(engine: &Engine, run: Run) -> Answer {
         return Err(Problem::new(ProblemCode::BodyInvalid, detail));
     }
     let options = BackupOptions { hard_links, verify };
-    let report = engine.backup(&directory, options).await?;
+    let report = engine.backup(&directory, options).await;
+    let report = report.map_err(|error| refused(error, &directory))?;
     let damaged = report.damaged.iter().map(ToString::to_string).collect();
     json(
         StatusCode::OK,
@@ -119,6 +122,26 @@ pub(super) fn show(engine: &Engine) -> Answer {
             kept_bytes: progress.kept_bytes,
         },
     )
+}
+
+/// The server may not write where the request says, or nothing can be written there: that is the
+/// request's fault, and not the store's.
+fn refused(error: BackupError, directory: &Path) -> Problem {
+    use ErrorKind::{
+        InvalidFilename, NotADirectory, PermissionDenied, ReadOnlyFilesystem, Unsupported,
+    };
+    let BackupError::Storage(StorageError::Io { path, source, .. }) = &error else {
+        return error.into();
+    };
+    let is_of_place = matches!(
+        source.kind(),
+        InvalidFilename | NotADirectory | PermissionDenied | ReadOnlyFilesystem | Unsupported
+    );
+    if is_of_place && (path.starts_with(directory) || directory.starts_with(path)) {
+        let detail = format!("{error}: name a directory that the server can write to");
+        return Problem::new(ProblemCode::DirectoryUnfit, detail);
+    }
+    error.into()
 }
 
 impl From<BackupError> for Problem {

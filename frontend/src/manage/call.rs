@@ -19,7 +19,9 @@ use http::request::Parts;
 use http_body_util::{BodyExt as _, Collected, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::error::Error;
+use std::fmt::Display;
 use utoipa::ToSchema;
 
 /// Bytes a request's body may have: the longest names, a path and a few lists.
@@ -82,8 +84,16 @@ impl Call {
         } else {
             &self.body
         };
-        serde_json::from_slice(body)
-            .map_err(|error| Problem::new(ProblemCode::BodyInvalid, format!("body: {error}")))
+        let refused =
+            |why: &dyn Display| Problem::new(ProblemCode::BodyInvalid, format!("body: {why}"));
+        // What is made of a struct could be read from an array as well.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(refused(&"it is no JSON object"));
+        }
+        match serde_json::from_slice(body) {
+            Ok(read) => Ok(read),
+            Err(error) => whole(body).ok_or_else(|| refused(&error)),
+        }
     }
 
     /// What must still be so for a change to be made.
@@ -139,4 +149,46 @@ fn broken(error: &(dyn Error + Send + Sync + 'static)) -> Problem {
         _ => ProblemCode::BodyInvalid,
     };
     Problem::new(code, format!("the body cannot be read: {error}"))
+}
+
+/// Reads a body whose whole numbers are written with a fraction of zero, as JSON allows; none when it has
+/// no such number or cannot be read all the same.
+fn whole<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    let mut value: Value = serde_json::from_slice(body).ok()?;
+    without_fractions(&mut value).then(|| serde_json::from_value(value).ok())?
+}
+
+/// Writes 2.0 as 2, and says whether there was one.
+fn without_fractions(value: &mut Value) -> bool {
+    match value {
+        Value::Number(number) => {
+            let text = number.to_string();
+            let digits = text.strip_suffix(".0");
+            let whole = digits.and_then(|digits| digits.parse::<u64>().ok());
+            if let Some(whole) = whole {
+                *number = whole.into();
+            }
+            whole.is_some()
+        }
+        Value::Array(items) => items
+            .iter_mut()
+            .fold(false, |any, item| without_fractions(item) | any),
+        Value::Object(members) => members
+            .values_mut()
+            .fold(false, |any, member| without_fractions(member) | any),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_may_have_a_fraction_of_zero_and_no_other() {
+        assert_eq!(whole::<Vec<u64>>(b"[15196.0, 2]"), Some(vec![15196, 2]));
+        assert_eq!(whole::<Vec<u64>>(b"[0.5]"), None);
+        assert_eq!(whole::<Vec<u64>>(b"[-1.0]"), None);
+        assert_eq!(whole::<Vec<u64>>(b"[2]"), None);
+    }
 }

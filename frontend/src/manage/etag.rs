@@ -87,7 +87,7 @@ impl IfMatch {
         let mut tags = Vec::new();
         for line in headers.get_all(IF_MATCH) {
             let text = line.to_str().ok().ok_or_else(|| refused(line))?;
-            let read: Option<Vec<_>> = text.split(',').map(|tag| Listed::of(tag.trim())).collect();
+            let read: Option<Vec<_>> = listed(text).map(|tag| Listed::of(tag.trim())).collect();
             tags.extend(read.ok_or_else(|| refused(line))?);
         }
         if tags.is_empty() {
@@ -125,6 +125,15 @@ impl IfMatch {
     }
 }
 
+/// The members of a list. A comma may stand between the quotes of an entity tag, too.
+fn listed(text: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    text.split(move |character| {
+        quoted ^= character == '"';
+        character == ',' && !quoted
+    })
+}
+
 // === impl Listed ===
 
 impl Listed {
@@ -149,6 +158,15 @@ mod tests {
     fn if_match(lines: &[&'static str]) -> Result<IfMatch, Problem> {
         let lines = lines.iter().map(|line| HeaderValue::from_static(line));
         IfMatch::of(&lines.map(|line| (IF_MATCH, line)).collect())
+    }
+
+    #[test]
+    fn a_comma_in_an_entity_tag_ends_none() {
+        let tags = ["a,b", "c"].map(str::to_owned).to_vec();
+        assert_eq!(
+            if_match(&[r#""a,b", W/"d,", "c""#]),
+            Ok(IfMatch::OneOf(tags))
+        );
     }
 
     #[test]

@@ -5,8 +5,12 @@
 
 use serde_json::{Map, Value};
 
-/// Keywords that say nothing about what is valid, or only to people.
-const WORDS: [&str; 6] = [
+/// Keywords that say nothing about what is valid, or only to people; and those of what is taken, which
+/// `.ci/schema` asks of a server.
+const WORDS: [&str; 9] = [
+    "pattern",
+    "maxLength",
+    "maximum",
     "description",
     "title",
     "format",

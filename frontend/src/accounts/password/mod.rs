@@ -121,7 +121,7 @@ pub(crate) enum HasherError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitPassword {
     /// Too short or too long.
-    #[error("a password has {MIN_PASSWORD_LEN} to {MAX_PASSWORD_LEN} bytes, and this has {0}")]
+    #[error("a password has {MIN_PASSWORD_LEN} to {MAX_PASSWORD_LEN} characters, and this has {0}")]
     Length(usize),
     /// A control character, which no prompt and no header passes on as it is.
     #[error("a password has no control characters")]
@@ -326,8 +326,9 @@ impl Shared {
 /// # Errors
 /// Why not; the error does not hold the password.
 pub(crate) fn check_new_password(password: &str) -> Result<(), UnfitPassword> {
-    if !(MIN_PASSWORD_LEN..=MAX_PASSWORD_LEN).contains(&password.len()) {
-        return Err(UnfitPassword::Length(password.len()));
+    let length = password.chars().count();
+    if !(MIN_PASSWORD_LEN..=MAX_PASSWORD_LEN).contains(&length) {
+        return Err(UnfitPassword::Length(length));
     }
     if password.chars().any(char::is_control) {
         return Err(UnfitPassword::Control);

@@ -4,6 +4,8 @@
 //! Invariant: what is so for every endpoint is added here and nowhere else: the ways to say who asks,
 //! the refusals that any endpoint may answer, and their form.
 
+mod grammar;
+
 use super::call::Call;
 use super::problem::ProblemBody;
 use super::{Answer, accounts, repositories, server, store, with_type};
@@ -91,9 +93,9 @@ fn document() -> String {
     }
     let either = ["basic", "bearer"].map(|name| SecurityRequirement::new(name, [""; 0]));
     document.security = Some(either.to_vec());
-    document
-        .to_json()
-        .expect("a document has only names for keys")
+    let mut document = serde_json::to_value(document).expect("a document has only names for keys");
+    grammar::add(&mut document);
+    document.to_string()
 }
 
 fn complete(item: &mut PathItem) {
