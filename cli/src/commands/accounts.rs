@@ -7,7 +7,9 @@ use crate::config::{AccountsConfig, Config, ServeConfig};
 use crate::profile::Profile;
 use anyhow::{Context as _, Result};
 use floundr_engine::clock::SystemClock;
-use floundr_frontend::accounts::{Accounts, RedbAccountStore, Secret, TokenSecrets, UserName};
+use floundr_frontend::accounts::{
+    AccountStore as _, Accounts, RedbAccountStore, Secret, TokenSecrets, UserName,
+};
 use floundr_frontend::audit::{AuditLog, AuditOptions};
 use floundr_frontend::{Access, AccessOptions};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,9 @@ use std::sync::Arc;
 
 /// What the first administrator is called, as the predecessor's users know it.
 pub(crate) const ADMINISTRATOR: &str = "floundr_admin";
+
+/// The accounts' file.
+const FILE: &str = "accounts.redb";
 
 /// Who was made at the first start.
 #[derive(Debug)]
@@ -38,7 +43,7 @@ pub(crate) async fn open(config: &Config) -> Result<Accounts> {
     let directory = directory(&config.store.root);
     std::fs::create_dir_all(&directory)
         .with_context(|| format!("cannot create {}", directory.display()))?;
-    let path = directory.join("accounts.redb");
+    let path = directory.join(FILE);
     let opened = async {
         let store = RedbAccountStore::open(&path).await?;
         let clock = Arc::new(SystemClock::default());
@@ -47,6 +52,32 @@ pub(crate) async fn open(config: &Config) -> Result<Accounts> {
     opened
         .await
         .with_context(|| format!("cannot open {}", path.display()))
+}
+
+/// Puts the accounts of a backup beside the store that was made of it. A backup of a registry that
+/// had none has none.
+///
+/// # Errors
+/// What keeps them from being read or written; a damaged file is not taken over.
+pub(crate) async fn restore(backup: &Path, root: &Path) -> Result<()> {
+    if !backup.exists() {
+        return Ok(());
+    }
+    let directory = directory(root);
+    std::fs::create_dir_all(&directory)
+        .with_context(|| format!("cannot create {}", directory.display()))?;
+    // The backup may lie where nothing can be written, and is left as it is.
+    let copy = directory.join("restoring.redb");
+    std::fs::copy(backup, &copy).with_context(|| format!("cannot read {}", backup.display()))?;
+    let store = RedbAccountStore::open(&copy).await;
+    let store = store.with_context(|| format!("cannot read {}", backup.display()))?;
+    let rows = store.load().await;
+    drop(store);
+    std::fs::remove_file(&copy).with_context(|| format!("cannot remove {}", copy.display()))?;
+    let rows = rows.with_context(|| format!("cannot read {}", backup.display()))?;
+    let path = directory.join(FILE);
+    let written = RedbAccountStore::write_copy(rows, path).await;
+    written.context("cannot write the accounts")
 }
 
 /// Opens the log of who did what, beside the accounts.

@@ -1,11 +1,12 @@
 //! `floundr restore BACKUP`: a store out of a backup, in the configured storage directory.
 
-use super::{Failure, store};
+use super::{Failure, accounts, store};
 use crate::args::RestoreArgs;
 use crate::config::Resolved;
 use crate::output::{self, bytes};
-use anyhow::{Error, anyhow};
+use anyhow::{Context as _, Error, anyhow};
 use floundr_engine::backup::{RestoreError, RestoreOptions, RestoreReport, restore};
+use floundr_frontend::manage::BACKED_UP_ACCOUNTS;
 use serde_json::json;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -21,6 +22,11 @@ pub(crate) fn run(resolved: &Resolved, args: &RestoreArgs) -> Result<(), Failure
     let report = runtime
         .block_on(restore(&args.backup, root, options))
         .map_err(|error| Failure::Run(explained(error)))?;
+    let accounts = args.backup.join(BACKED_UP_ACCOUNTS);
+    runtime
+        .block_on(accounts::restore(&accounts, root))
+        .context("the store is restored, its accounts are not")
+        .map_err(Failure::Run)?;
     if args.json {
         show_json(&report, root);
     } else {

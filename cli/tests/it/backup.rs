@@ -214,3 +214,29 @@ fn what_cannot_be_done_says_what_can() {
     assert_eq!(ran.code, Some(1));
     assert!(Path::new(&here).join("storage/metadata.redb").exists());
 }
+
+/// Who may what is worth as much as the content: a backup has it, only for its user, and a restore puts
+/// it back.
+#[test]
+fn accounts_go_into_a_backup_and_come_back_with_a_restore() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    let made = home.run(&["user", "create", "jo", "--json"]);
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    let backup = home.path().join("backup");
+    let backup = backup.to_str().unwrap();
+    for _again in 0..2 {
+        report(&home.run(&["backup", backup, "--json"]));
+    }
+    let file = std::fs::metadata(format!("{backup}/accounts.redb")).unwrap();
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
+    let other = Home::new();
+    report(&other.run(&["restore", backup, "--json"]));
+    let listed = other.run(&["user", "list", "--json"]);
+    assert!(
+        listed.stdout.contains("\"jo\""),
+        "{}{}",
+        listed.stdout,
+        listed.stderr
+    );
+}

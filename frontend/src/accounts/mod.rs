@@ -61,6 +61,7 @@ use floundr_engine::random::SystemRandom;
 use parking_lot::Mutex;
 use password::{HasherOptions, PasswordHasher};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use token::signer::TokenKeys;
@@ -182,6 +183,18 @@ impl Accounts {
         let mut noted = self.inner.uses.lock();
         noted.retain(|key, at| uses.get(key) != Some(at));
         Ok(())
+    }
+
+    /// Writes all accounts of this moment into the file `path`, which only its user can read, in place
+    /// of one that is there: a backup. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`AccountStoreError`]; what was there is there still.
+    ///
+    /// # Cancel safety
+    /// A cancelled call has replaced the file or not.
+    pub async fn back_up(&self, path: PathBuf) -> Result<(), AccountStoreError> {
+        RedbAccountStore::write_copy(self.directory().rows().clone(), path).await
     }
 
     /// Settles every few seconds, for as long as it is polled.

@@ -18,6 +18,7 @@ use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, Tabl
 use redb::{ReadTransaction, WriteTransaction};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,6 +53,37 @@ impl RedbAccountStore {
             let store = Self(Arc::new(open(&path)?));
             store.begin()?;
             Ok(store)
+        })
+        .await
+    }
+
+    /// Writes `rows` into a file of its own, in place of one that is there. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`AccountStoreError`]; what was there is there still.
+    ///
+    /// # Cancel safety
+    /// A cancelled call has replaced the file or not.
+    pub async fn write_copy(rows: Rows, path: PathBuf) -> Result<(), AccountStoreError> {
+        let aside = path.with_extension("new");
+        let beside = aside.clone();
+        let changes = rows.rows.into_values().map(Change::Put).collect();
+        blocking(move || match std::fs::remove_file(&beside) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(AccountStoreError::failed(error))
+            }
+            _ => Ok(()),
+        })
+        .await?;
+        let store = Self::open(&aside).await?;
+        store.commit(0, changes).await?;
+        blocking(move || {
+            drop(store);
+            std::fs::rename(&aside, &path).map_err(AccountStoreError::failed)?;
+            let directory = path.parent().map(std::fs::File::open).transpose();
+            let directory = directory.map_err(AccountStoreError::failed)?;
+            let synced = directory.map_or(Ok(()), |directory| directory.sync_all());
+            synced.map_err(AccountStoreError::failed)
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! Backups: `POST /api/v1/backup` makes one and answers when it is complete; `GET` says how far it is.
 
-use super::{Answer, Problem, ProblemCode, json};
+use super::{Answer, Management, Problem, ProblemCode, json};
 use floundr_engine::Engine;
 use floundr_engine::backup::{BackupError, BackupOptions};
 use floundr_engine::fault::StorageError;
@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use utoipa::ToSchema;
+
+/// The accounts' file in a backup.
+pub const ACCOUNTS: &str = "accounts.redb";
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -66,7 +69,8 @@ struct Progress {
         (status = 409, description = "Another one runs, or the directory cannot be used"),
     ),
 )]
-pub(super) async fn run(engine: &Engine, run: Run) -> Answer {
+pub(super) async fn run(management: &Management, run: Run) -> Answer {
+    let engine = management.engine();
     let Run {
         directory,
         hard_links,
@@ -79,6 +83,13 @@ pub(super) async fn run(engine: &Engine, run: Run) -> Answer {
     let options = BackupOptions { hard_links, verify };
     let report = engine.backup(&directory, options).await;
     let report = report.map_err(|error| refused(error, &directory))?;
+    if let Ok(accounts) = management.accounts() {
+        let written = accounts.back_up(directory.join(ACCOUNTS)).await;
+        written.map_err(|error| {
+            let detail = format!("the store is backed up, its accounts are not: {error}");
+            Problem::new(ProblemCode::Internal, detail)
+        })?;
+    }
     let damaged = report.damaged.iter().map(ToString::to_string).collect();
     json(
         StatusCode::OK,

@@ -44,6 +44,7 @@ mod uploads;
 mod usage;
 mod why;
 
+pub use backup::ACCOUNTS as BACKED_UP_ACCOUNTS;
 pub use call::MAX_BODY;
 pub use check::Report as CheckAnswer;
 pub(crate) use over_http::answer as answer_http;

@@ -34,7 +34,7 @@ pub(super) async fn answer(management: &Management, route: StoreRoute, call: Cal
         StoreRoute::GcResume => gc::resume(engine, call.read()?).await,
         StoreRoute::Why(digest) => why::show(engine, &digest, call.query()).await,
         StoreRoute::Usage => usage::show(engine, call.query()).await,
-        StoreRoute::BackupRun => backup::run(engine, call.read()?).await,
+        StoreRoute::BackupRun => backup::run(management, call.read()?).await,
         StoreRoute::BackupShow => {
             call.plain()?;
             backup::show(engine)
