@@ -33,7 +33,6 @@ mod clients_upload;
 mod damage; // a flipped bit: found, not served, healed by a push
 mod listings; // tags, catalog: pages and links
 mod manage; // the management API beside them
-mod manage_callers; // who is let in with what
 mod manage_content; // its repositories, tags and manifests, and who sees them
 mod manage_events; // its status, events and audit log
 mod manage_uploads; // what is being pushed
