@@ -180,7 +180,7 @@ async fn debugging_shows_neither_hash_nor_password() {
 }
 
 #[test]
-fn a_new_password_has_8_to_1024_bytes_and_no_control_characters() {
+fn a_new_password_has_8_to_1024_characters_and_no_control_characters() {
     assert_eq!(check_new_password(&"a".repeat(8)), Ok(()));
     assert_eq!(check_new_password(&"a".repeat(1024)), Ok(()));
     assert_eq!(check_new_password("p\u{e4}ss:w\u{f6}rd #1"), Ok(()));
