@@ -77,7 +77,13 @@ async fn serve(resolved: &Resolved, config: frontend::Config) -> Result<()> {
     let served = served(&config.listen);
     let access = accounts::access(&accounts, &resolved.config, served);
     let context = frontend::Context::with_access(engine.clone(), config, access, services.clone());
-    let registry = frontend::Registry::new(context.with_management(management.clone()));
+    // Who reaches an open registry does not make accounts for a later start that has some.
+    let mut reachable = services.clone();
+    if resolved.config.serve.no_auth {
+        reachable.accounts = None;
+    }
+    let reachable = Management::new(engine.clone(), &root_name, reachable);
+    let registry = frontend::Registry::new(context.with_management(reachable));
     let mut server = frontend::Server::bind(registry)
         .await
         .map_err(|error| bind_error(error, &resolved.config.serve))?;

@@ -24,6 +24,11 @@ impl Caller {
         Self::new(Principal::Operator, Arc::default(), 0)
     }
 
+    /// Whoever reaches a registry that is open.
+    pub(crate) fn anybody() -> Self {
+        Self::new(Principal::Anybody, Arc::default(), 0)
+    }
+
     /// Nobody, who may nothing.
     pub(crate) fn nobody() -> Self {
         Self::new(Principal::Anonymous, Arc::default(), 0)

@@ -11,7 +11,7 @@
 //! and RFC 6750's, section 3.1.
 
 use super::identity::{Refused, has_credentials};
-use super::{Access, Caller, Gate};
+use super::{Access, Caller, Gate, Kind};
 use crate::accounts::Permission;
 use crate::accounts::token::challenge::{Challenge, Refusal};
 use crate::accounts::token::credentials::Credentials;
@@ -41,8 +41,10 @@ impl Access {
     /// Cancel safe.
     pub(crate) async fn admit(&self, route: &Route, parts: &Parts) -> Result<Caller, Rejection> {
         let scope = route.scope();
-        let Some(gate) = &self.0 else {
-            return Ok(Caller::operator());
+        let gate = match &self.0 {
+            Kind::Accounts(gate) => gate,
+            Kind::Open => return Ok(Caller::anybody()),
+            Kind::Operator => return Ok(Caller::operator()),
         };
         if scope == Scope::Open {
             return Ok(Caller::nobody());

@@ -179,7 +179,9 @@ impl Gate {
             (Principal::User { name, .. }, _) => Requester::User(name.clone()),
             (Principal::Robot(key), _) => Requester::Key(*key),
             (Principal::Anonymous, Some(from)) => Requester::Address(from),
-            (Principal::Anonymous, None) | (Principal::Operator, _) => return Ok(()),
+            (Principal::Anonymous, None) | (Principal::Anybody | Principal::Operator, _) => {
+                return Ok(());
+            }
         };
         self.limits
             .request(requester, self.accounts.monotonic())

@@ -53,9 +53,16 @@ pub struct AccessOptions {
     pub served: String,
 }
 
-/// Who may reach what: open to everybody, or by accounts.
+/// Who may reach what.
 #[derive(Debug)]
-pub struct Access(Option<Box<Gate>>);
+pub struct Access(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Open,
+    Operator,
+    Accounts(Box<Gate>),
+}
 
 /// Access by accounts.
 #[derive(Debug)]
@@ -84,9 +91,16 @@ impl Default for AccessOptions {
 // === impl Access ===
 
 impl Access {
-    /// Everybody may everything.
+    /// Whoever reaches it may pull, push and delete; nobody administers the server, which is for whoever
+    /// runs it alone (the management socket).
     pub const fn open() -> Self {
-        Self(None)
+        Self(Kind::Open)
+    }
+
+    /// Every request is the operator's, who may everything: behind something that lets nobody else
+    /// through.
+    pub const fn of_operator() -> Self {
+        Self(Kind::Operator)
     }
 
     /// Who may what is said by `accounts`.
@@ -96,7 +110,7 @@ impl Access {
             requests: options.requests_per_second.map(rate),
             ..LimitOptions::default()
         };
-        Self(Some(Box::new(Gate {
+        Self(Kind::Accounts(Box::new(Gate {
             accounts,
             limits: RateLimits::new(&limits),
             options,
@@ -105,12 +119,19 @@ impl Access {
 
     /// The address of the client of a request, behind the proxies that are trusted.
     pub(crate) fn client(&self, parts: &Parts) -> Option<IpAddr> {
-        self.0.as_ref()?.client(parts)
+        self.gate()?.client(parts)
     }
 
     /// The accounts, unless it is open.
     pub fn accounts(&self) -> Option<&Accounts> {
-        self.0.as_ref().map(|gate| &gate.accounts)
+        self.gate().map(|gate| &gate.accounts)
+    }
+
+    fn gate(&self) -> Option<&Gate> {
+        match &self.0 {
+            Kind::Accounts(gate) => Some(gate),
+            Kind::Open | Kind::Operator => None,
+        }
     }
 }
 

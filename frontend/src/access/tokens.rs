@@ -52,7 +52,7 @@ impl Access {
     /// # Cancel safety
     /// Cancel safe.
     pub(crate) async fn token_of_query(&self, parts: &Parts) -> Result<Given, NoToken> {
-        let gate = self.gate()?;
+        let gate = self.asked()?;
         let from = gate.client(parts);
         let credentials = Credentials::of(&parts.headers);
         let credentials = credentials.map_err(|error| Refused::Wrong(error.to_string()));
@@ -84,7 +84,7 @@ impl Access {
     /// # Cancel safety
     /// Cancel safe.
     pub(crate) async fn token_of_form(&self, parts: &Parts, form: &[u8]) -> Result<Given, NoToken> {
-        let gate = self.gate()?;
+        let gate = self.asked()?;
         let from = gate.client(parts);
         let (proof, request) = TokenRequest::of_form(form).map_err(NoToken::OAuth)?;
         let principal = match &proof {
@@ -109,8 +109,8 @@ impl Access {
     }
 
     /// The gate, where there is one: an open registry asks nobody for a token.
-    fn gate(&self) -> Result<&Gate, NoToken> {
-        self.0.as_deref().ok_or_else(|| {
+    fn asked(&self) -> Result<&Gate, NoToken> {
+        self.gate().ok_or_else(|| {
             let text = "this registry has no accounts: nothing needs a token";
             NoToken::Api(ApiError::new(
                 crate::error::ErrorCode::EndpointUnknown,
@@ -189,6 +189,6 @@ fn subject(principal: &Principal) -> Subject {
     match principal {
         Principal::User { name, .. } => Subject::User(name.clone()),
         Principal::Robot(key) => Subject::Robot(*key),
-        Principal::Anonymous | Principal::Operator => Subject::Anonymous,
+        Principal::Anonymous | Principal::Anybody | Principal::Operator => Subject::Anonymous,
     }
 }

@@ -18,8 +18,10 @@ use std::fmt;
 /// Who a request is from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Principal {
-    /// Whoever runs the server: the management socket, or a registry that is open on purpose.
+    /// Whoever runs the server: the management socket.
     Operator,
+    /// Whoever reaches a registry that is open on purpose.
+    Anybody,
     /// Nobody in particular.
     Anonymous,
     /// A user, by password or by one of their keys.
@@ -38,6 +40,8 @@ pub enum Principal {
 pub enum Reason {
     /// Whoever runs the server may everything.
     Operator,
+    /// The registry is open to everybody.
+    Open,
     /// A grant to the user, or to a group they are in.
     Grant {
         /// Its number.
@@ -83,7 +87,7 @@ impl Principal {
         match self {
             Self::User { key, .. } => *key,
             Self::Robot(key) => Some(*key),
-            Self::Operator | Self::Anonymous => None,
+            Self::Operator | Self::Anybody | Self::Anonymous => None,
         }
     }
 
@@ -98,6 +102,7 @@ impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Operator => f.write_str("operator"),
+            Self::Anybody => f.write_str("anybody"),
             Self::Anonymous => f.write_str("anonymous"),
             Self::User { name, .. } => write!(f, "{name}"),
             Self::Robot(key) => write!(f, "robot:{key}"),
@@ -112,6 +117,7 @@ impl Directory {
     pub fn permissions(&self, principal: &Principal, repository: &str, now: u64) -> Permissions {
         let own = match self.standing(principal, now) {
             Ok(Standing::All) => return Permissions::ALL,
+            Ok(Standing::Open) => return open(),
             Ok(Standing::Nobody) => Permissions::NONE,
             Ok(Standing::User(user, key)) => {
                 let granted = self.granted_to(user).filter(|one| one.names(repository));
@@ -138,7 +144,7 @@ impl Directory {
         };
         match self.standing(principal, now) {
             Ok(Standing::All) => true,
-            Ok(Standing::Nobody) | Err(_) => false,
+            Ok(Standing::Open | Standing::Nobody) | Err(_) => false,
             Ok(Standing::Robot(key)) => key.scopes.as_deref().is_some_and(everything),
             Ok(Standing::User(user, key)) => {
                 let scopes = key.and_then(|key| key.scopes.as_deref());
@@ -177,6 +183,8 @@ impl Directory {
         };
         let mut why = match &standing {
             Standing::All => return (true, vec![Reason::Operator]),
+            Standing::Open if open().contains(permission) => return (true, vec![Reason::Open]),
+            Standing::Open => return (false, vec![Reason::NothingGrants]),
             Standing::Nobody => Vec::new(),
             Standing::User(user, _) => {
                 let granted = self.granted_to(user).filter(|one| one.names(repository));
@@ -226,6 +234,7 @@ impl Directory {
     fn standing(&self, principal: &Principal, now: u64) -> Result<Standing<'_>, Reason> {
         match principal {
             Principal::Operator => Ok(Standing::All),
+            Principal::Anybody => Ok(Standing::Open),
             Principal::Anonymous => Ok(Standing::Nobody),
             Principal::User { name, key } => self.standing_user(name, *key, now),
             Principal::Robot(id) => {
@@ -273,9 +282,17 @@ impl Directory {
 /// Who a principal is in a directory.
 enum Standing<'a> {
     All,
+    Open,
     Nobody,
     User(&'a User, Option<&'a ApiKey>),
     Robot(&'a ApiKey),
+}
+
+/// What whoever reaches an open registry may: everything but administer it.
+fn open() -> Permissions {
+    [Permission::Pull, Permission::Push, Permission::Delete]
+        .into_iter()
+        .collect()
 }
 
 fn scoped(scopes: &[KeyScope], repository: &str) -> Permissions {
@@ -305,6 +322,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Operator => f.write_str("whoever runs the server may everything"),
+            Self::Open => f.write_str("the registry is open to everybody"),
             Self::Grant {
                 id,
                 to: Grantee::User(user),

@@ -34,6 +34,33 @@ async fn what_the_socket_answers_is_answered_under_api_v1_as_well() {
         .expect(200);
 }
 
+/// Whoever reaches a registry that is open may do everything with its content, and nothing with the
+/// server: not its files, not its collector.
+#[tokio::test]
+async fn an_open_registry_is_administered_by_nobody_who_only_reaches_it() {
+    let test = TestRegistry::start_open().await;
+    test.push_image("team/app", "v1", "x").await;
+    test.get("/api/v1/repositories").await.expect(200);
+    test.get("/api/v1/repositories/team%2Fapp/tags")
+        .await
+        .expect(200);
+    test.get("/api/v1/status").await.expect(200);
+    test.delete("/api/v1/repositories/team%2Fapp/tags/v1")
+        .await
+        .expect(204);
+    test.get("/metrics").await.expect(200);
+    for (request, body) in [
+        ("GET /api/v1/gc", ""),
+        ("POST /api/v1/backup", r#"{"directory":"/tmp/x"}"#),
+        ("GET /api/v1/audit", ""),
+        ("POST /api/v1/users", r#"{"name":"jo"}"#),
+        ("DELETE /api/v1/repositories/team%2Fapp", ""),
+    ] {
+        let refused = test.call(request, &[], body).await;
+        refused.problem(403, "forbidden");
+    }
+}
+
 #[tokio::test]
 async fn without_saying_who_asks_nothing_is_answered_and_nothing_done() {
     let test = TestRegistry::start_with_accounts().await;

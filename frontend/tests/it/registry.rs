@@ -70,6 +70,18 @@ impl TestRegistry {
         Self::open(disk, config, options, None).await
     }
 
+    /// Open to whoever reaches it, as with `--no-auth`.
+    pub(crate) async fn start_open() -> Self {
+        let mut open = Self::start().await;
+        let access = Access::open();
+        let services = open.services.clone();
+        let context =
+            Context::with_access(open.engine.clone(), open.config.clone(), access, services);
+        let context = context.with_management(open.management.clone());
+        open.registry = Registry::new(context);
+        open
+    }
+
     /// Access by accounts, of which there is one: `admin`, who administers everything.
     pub(crate) async fn start_with_accounts() -> Self {
         let disk = MemoryDisk::new();
@@ -105,7 +117,7 @@ impl TestRegistry {
         let management = Management::new(engine.clone(), Path::new("/store"), services.clone());
         let access = match by.clone() {
             Some((accounts, options)) => Access::by(accounts, options),
-            None => Access::open(),
+            None => Access::of_operator(),
         };
         let shared = services.clone();
         let context = Context::with_access(engine.clone(), config.clone(), access, shared);

@@ -117,7 +117,8 @@ impl Source {
             Reason::Scope { on } => Self::Key { on },
             Reason::Public { on } => Self::Public { on },
             Reason::Operator => Self::Administrator,
-            Reason::NoUser
+            Reason::Open
+            | Reason::NoUser
             | Reason::Disabled
             | Reason::MustChange
             | Reason::NoKey

@@ -59,7 +59,7 @@ pub(in crate::manage) fn show(call: Call) -> Answer {
     let directory = caller.directory();
     let (kind, name) = match caller.principal() {
         Principal::Operator => (Kind::Operator, None),
-        Principal::Anonymous => (Kind::Anonymous, None),
+        Principal::Anonymous | Principal::Anybody => (Kind::Anonymous, None),
         Principal::User { name, .. } => (Kind::User, Some(name.to_string())),
         Principal::Robot(id) => {
             let name = directory.key(*id).map(|key| key.name.to_string());
@@ -97,7 +97,7 @@ pub(super) async fn change_password(desk: Desk<'_>, call: Call) -> Answer {
     let name = match desk.caller.principal() {
         Principal::User { name, key: None } => name,
         Principal::Anonymous => return Err(unauthorized()),
-        Principal::User { .. } | Principal::Robot(_) | Principal::Operator => {
+        Principal::User { .. } | Principal::Robot(_) | Principal::Anybody | Principal::Operator => {
             let detail = "only who logged in with a password changes it here";
             return Err(forbidden(detail));
         }
