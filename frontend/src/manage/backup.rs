@@ -176,3 +176,36 @@ impl From<BackupError> for Problem {
         Self::new(code, format!("{error}: {next}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use std::sync::Arc;
+
+    fn code(path: &str, kind: ErrorKind) -> ProblemCode {
+        let error = StorageError::Io {
+            action: "create",
+            path: path.into(),
+            source: Arc::new(io::Error::from(kind)),
+        };
+        refused(error.into(), Path::new("/mnt/backup/today")).code()
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_written_to_is_the_fault_of_the_request() {
+        for kind in [ErrorKind::PermissionDenied, ErrorKind::NotADirectory] {
+            assert_eq!(code("/mnt/backup", kind), ProblemCode::DirectoryUnfit);
+            let below = code("/mnt/backup/today/blobs", kind);
+            assert_eq!(below, ProblemCode::DirectoryUnfit);
+        }
+    }
+
+    #[test]
+    fn a_store_or_a_disk_that_fails_is_not() {
+        let of_store = code("/srv/store/metadata.redb", ErrorKind::PermissionDenied);
+        assert_eq!(of_store, ProblemCode::Internal);
+        let of_disk = code("/mnt/backup/today", ErrorKind::Other);
+        assert_eq!(of_disk, ProblemCode::Internal);
+    }
+}
