@@ -84,16 +84,7 @@ impl Call {
         } else {
             &self.body
         };
-        let refused =
-            |why: &dyn Display| Problem::new(ProblemCode::BodyInvalid, format!("body: {why}"));
-        // What is made of a struct could be read from an array as well.
-        if body.trim_ascii_start().first() != Some(&b'{') {
-            return Err(refused(&"it is no JSON object"));
-        }
-        match serde_json::from_slice(body) {
-            Ok(read) => Ok(read),
-            Err(error) => whole(body).ok_or_else(|| refused(&error)),
-        }
+        object(body)
     }
 
     /// What must still be so for a change to be made.
@@ -151,6 +142,20 @@ fn broken(error: &(dyn Error + Send + Sync + 'static)) -> Problem {
     Problem::new(code, format!("the body cannot be read: {error}"))
 }
 
+/// Reads a body.
+fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let refused =
+        |why: &dyn Display| Problem::new(ProblemCode::BodyInvalid, format!("body: {why}"));
+    // What is made of a struct could be read from an array as well.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(refused(&"it is no JSON object"));
+    }
+    match serde_json::from_slice(body) {
+        Ok(read) => Ok(read),
+        Err(error) => whole(body).ok_or_else(|| refused(&error)),
+    }
+}
+
 /// Reads a body whose whole numbers are written with a fraction of zero, as JSON allows; none when it has
 /// no such number or cannot be read all the same.
 fn whole<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
@@ -183,6 +188,14 @@ fn without_fractions(value: &mut Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_is_an_object_and_nothing_else_that_could_be_read_as_one() {
+        assert!(object::<Nothing>(b" {}").is_ok());
+        for other in [&b"[]"[..], b"null", b"\"\"", b"{", b"{\"more\": 1}"] {
+            assert!(object::<Nothing>(other).is_err(), "{other:?}");
+        }
+    }
 
     #[test]
     fn whole_numbers_may_have_a_fraction_of_zero_and_no_other() {
