@@ -56,6 +56,38 @@ pub(crate) struct Doer {
     pub(crate) request_id: Option<String>,
 }
 
+/// A deed under way. If the request goes away before it is answered, what is written down is that it may
+/// have been done.
+#[derive(Debug)]
+#[must_use = "it is written down when this is dropped"]
+pub(crate) struct Pending(Option<(Deed, Doer, Services)>);
+
+/// The status of a request whose client did not wait for its answer, as some servers log it.
+const GIVEN_UP: u16 = 499;
+
+// === impl Pending ===
+
+impl Pending {
+    pub(crate) fn new(deed: Deed, doer: Doer, services: &Services) -> Self {
+        Self(Some((deed, doer, services.clone())))
+    }
+
+    /// It was answered with `status`.
+    pub(crate) fn answered(mut self, status: u16) {
+        if let Some((deed, doer, services)) = self.0.take() {
+            deed.record(doer, status, &services);
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some((deed, doer, services)) = self.0.take() {
+            deed.record(doer, GIVEN_UP, &services);
+        }
+    }
+}
+
 // === impl Deed ===
 
 impl Deed {
@@ -106,6 +138,13 @@ impl Deed {
         Self { detail, ..deed }
     }
 
+    /// That somebody who says they are `name` could not prove it, where `wanted` was asked for.
+    pub(crate) fn login_failed(name: &str, wanted: &str) -> Self {
+        let deed = Self::new(Action::LoginFailed, name);
+        let detail = Some(wanted.to_owned());
+        Self { detail, ..deed }
+    }
+
     /// Writes it down, and tells of it when it was done.
     pub(crate) fn record(self, doer: Doer, status: u16, services: &Services) {
         if (200..300).contains(&status)
@@ -144,13 +183,22 @@ impl Doer {
         }
     }
 
-    /// Somebody who says they are `name`.
-    pub(crate) fn claimed(name: &str, from: Option<IpAddr>, parts: &Parts) -> Self {
+    /// Somebody who could not prove who they are: what they call themselves is no actor.
+    pub(crate) fn unproven(from: Option<IpAddr>, parts: &Parts) -> Self {
         Self {
-            actor: name.to_owned(),
+            actor: Principal::Anonymous.to_string(),
             key: None,
             from,
             request_id: request_id(parts),
+        }
+    }
+
+    /// Somebody who was given a token.
+    pub(crate) fn proven(called: &str, from: Option<IpAddr>, parts: &Parts) -> Self {
+        let actor = called.to_owned();
+        Self {
+            actor,
+            ..Self::unproven(from, parts)
         }
     }
 }

@@ -14,7 +14,7 @@
 use crate::body::{self, Body, BoxError, RequestBody};
 use crate::config::Config;
 use crate::context::Context;
-use crate::deeds::{Deed, Doer};
+use crate::deeds::{Deed, Doer, Pending};
 use crate::error::{ApiError, ErrorCode};
 use crate::handlers;
 use crate::log::{Answer, Entry, RequestLine};
@@ -230,15 +230,16 @@ impl Handler for Context {
             Ok(caller) => caller,
             Err(rejection) => return Err(rejection.record(&route, &parts, self.services())),
         };
-        let deed = Deed::of(&route).map(|deed| (deed, Doer::of(&caller, &parts)));
+        let deed = Deed::of(&route);
+        let deed = deed.map(|deed| Pending::new(deed, Doer::of(&caller, &parts), self.services()));
         let request = Request::from_parts(parts, body);
         let outcome = handlers::dispatch(self, &caller, route, request).await;
-        if let Some((deed, doer)) = deed {
+        if let Some(deed) = deed {
             let status = match &outcome {
                 Ok(response) => response.status(),
                 Err(error) => error.status(),
             };
-            deed.record(doer, status.as_u16(), self.services());
+            deed.answered(status.as_u16());
         }
         outcome
     }

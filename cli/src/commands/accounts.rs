@@ -8,7 +8,7 @@ use crate::profile::Profile;
 use anyhow::{Context as _, Result};
 use floundr_engine::clock::SystemClock;
 use floundr_frontend::accounts::{
-    AccountStore as _, Accounts, RedbAccountStore, Secret, TokenSecrets, UserName,
+    AccountStore as _, Accounts, RedbAccountStore, RowKey, Rows, Secret, TokenSecrets, UserName,
 };
 use floundr_frontend::audit::{AuditLog, AuditOptions};
 use floundr_frontend::{Access, AccessOptions};
@@ -54,29 +54,41 @@ pub(crate) async fn open(config: &Config) -> Result<Accounts> {
         .with_context(|| format!("cannot open {}", path.display()))
 }
 
-/// Puts the accounts of a backup beside the store that was made of it. A backup of a registry that
-/// had none has none.
+/// Between the revision of a backup and that of what is restored of it: more than the changes that can
+/// have been made since, so that nothing which is numbered by it comes twice.
+const APART: u64 = 1 << 32;
+
+/// Reads the accounts of a backup, without the keys that signed tokens: what has been revoked since
+/// does not come back with old tokens. Nothing when the backup has none.
 ///
 /// # Errors
-/// What keeps them from being read or written; a damaged file is not taken over.
-pub(crate) async fn restore(backup: &Path, root: &Path) -> Result<()> {
+/// What keeps them from being read; a damaged file is not taken over.
+pub(crate) async fn read_backup(backup: &Path) -> Result<Option<Rows>> {
     if !backup.exists() {
-        return Ok(());
+        return Ok(None);
     }
+    let about = || format!("cannot read {}", backup.display());
+    // The backup may lie where nothing can be written, and is left as it is.
+    let aside = tempfile::Builder::new().prefix("floundr-").tempdir();
+    let aside = aside.context("cannot make a directory for a while")?;
+    let copy = aside.path().join(FILE);
+    std::fs::copy(backup, &copy).with_context(about)?;
+    let store = RedbAccountStore::open(&copy).await.with_context(about)?;
+    let mut rows = store.load().await.with_context(about)?;
+    rows.rows.remove(&RowKey::Signing);
+    rows.revision += APART;
+    Ok(Some(rows))
+}
+
+/// Puts accounts beside a store that was restored.
+///
+/// # Errors
+/// What keeps them from being written.
+pub(crate) async fn put_restored(rows: Rows, root: &Path) -> Result<()> {
     let directory = directory(root);
     std::fs::create_dir_all(&directory)
         .with_context(|| format!("cannot create {}", directory.display()))?;
-    // The backup may lie where nothing can be written, and is left as it is.
-    let copy = directory.join("restoring.redb");
-    std::fs::copy(backup, &copy).with_context(|| format!("cannot read {}", backup.display()))?;
-    let store = RedbAccountStore::open(&copy).await;
-    let store = store.with_context(|| format!("cannot read {}", backup.display()))?;
-    let rows = store.load().await;
-    drop(store);
-    std::fs::remove_file(&copy).with_context(|| format!("cannot remove {}", copy.display()))?;
-    let rows = rows.with_context(|| format!("cannot read {}", backup.display()))?;
-    let path = directory.join(FILE);
-    let written = RedbAccountStore::write_copy(rows, path).await;
+    let written = RedbAccountStore::write_copy(rows, directory.join(FILE)).await;
     written.context("cannot write the accounts")
 }
 

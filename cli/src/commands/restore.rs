@@ -19,14 +19,24 @@ pub(crate) fn run(resolved: &Resolved, args: &RestoreArgs) -> Result<(), Failure
         ..RestoreOptions::default()
     };
     let runtime = store::runtime().map_err(Failure::Run)?;
+    // First, so that a backup whose accounts cannot be read makes no store without them.
+    let accounts = args.backup.join(BACKED_UP_ACCOUNTS);
+    let accounts = runtime.block_on(accounts::read_backup(&accounts));
+    let accounts = accounts
+        .context("nothing was restored")
+        .map_err(Failure::Run)?;
     let report = runtime
         .block_on(restore(&args.backup, root, options))
         .map_err(|error| Failure::Run(explained(error)))?;
-    let accounts = args.backup.join(BACKED_UP_ACCOUNTS);
-    runtime
-        .block_on(accounts::restore(&accounts, root))
-        .context("the store is restored, its accounts are not")
-        .map_err(Failure::Run)?;
+    match accounts {
+        Some(rows) => runtime
+            .block_on(accounts::put_restored(rows, root))
+            .context("the store is restored, its accounts are not")
+            .map_err(Failure::Run)?,
+        None => output::error(&anyhow!(
+            "the backup has no accounts: the next start makes an administrator"
+        )),
+    }
     if args.json {
         show_json(&report, root);
     } else {

@@ -29,12 +29,12 @@ pub(crate) fn run(
     command.stdin(Stdio::piped());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    if let Err(error) = stdin.write_all(input.as_bytes()) {
+        // It has ended, and reads nothing.
+        assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe, "{error}");
+    }
+    drop(stdin);
     let ran = Ran::from(child.wait_with_output().unwrap());
     let went_well = ran.code == Some(0) || answers.is_empty();
     assert!(went_well, "{args:?}: {}", ran.stderr);

@@ -14,6 +14,8 @@ pub struct Caller {
     now: u64,
     from: Option<IpAddr>,
     narrowed: Option<Arc<Claims>>,
+    /// Of the user when the request came: who logged in by what has ended since is nobody.
+    epoch: Option<u64>,
 }
 
 // === impl Caller ===
@@ -37,6 +39,7 @@ impl Caller {
     /// `principal` by the accounts in `directory` at `now`, in milliseconds since the epoch.
     pub fn new(principal: Principal, directory: Arc<Directory>, now: u64) -> Self {
         Self {
+            epoch: epoch(&principal, &directory),
             principal,
             directory,
             now,
@@ -52,10 +55,18 @@ impl Caller {
         self
     }
 
-    /// The same caller by the accounts of another moment.
+    /// The same caller by the accounts of another moment. Nobody, if what they logged in with has ended
+    /// meanwhile.
     #[must_use]
     pub(crate) fn at(&self, directory: Arc<Directory>, now: u64) -> Self {
+        let same = epoch(&self.principal, &directory) == self.epoch;
+        let principal = if same {
+            self.principal.clone()
+        } else {
+            Principal::Anonymous
+        };
         Self {
+            principal,
             directory,
             now,
             ..self.clone()
@@ -146,5 +157,12 @@ impl Caller {
     /// Whether it is somebody in particular whom nothing keeps from doing what they may.
     pub fn is_logged_in(&self) -> bool {
         self.principal.is_known() && self.directory.check(&self.principal, self.now).is_ok()
+    }
+}
+
+fn epoch(principal: &Principal, directory: &Directory) -> Option<u64> {
+    match principal {
+        Principal::User { name, .. } => directory.user(name).map(|user| user.epoch),
+        _ => None,
     }
 }

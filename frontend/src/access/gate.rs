@@ -12,10 +12,10 @@
 
 use super::identity::{Refused, has_credentials};
 use super::{Access, Caller, Gate, Kind};
-use crate::accounts::Permission;
 use crate::accounts::token::challenge::{Challenge, Refusal};
 use crate::accounts::token::credentials::Credentials;
 use crate::accounts::token::scope;
+use crate::accounts::{KeyText, Permission};
 use crate::deeds::{Deed, Doer};
 use crate::error::{ApiError, ErrorCode};
 use crate::route::{Action, Route, Scope};
@@ -60,6 +60,26 @@ impl Access {
             }
         }
     }
+
+    /// That `caller`, who came a while ago, may do this still.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn still(
+        &self,
+        caller: &Caller,
+        name: &RepositoryName,
+        permission: Permission,
+    ) -> Result<(), ApiError> {
+        let Some(gate) = self.gate() else {
+            return Ok(());
+        };
+        let present = caller.at(gate.accounts.directory(), gate.accounts.wall());
+        if present.may(name, permission) {
+            return Ok(());
+        }
+        Err(denied(&present, name, permission))
+    }
 }
 
 // === impl Rejection ===
@@ -80,11 +100,17 @@ impl Rejection {
                 Deed::denied(route).record(doer, status, services);
             }
             (ErrorCode::Unauthorized, None) => {
-                if let Ok(Some(Credentials::Basic { user, .. })) = Credentials::of(&parts.headers) {
-                    let doer = Doer::claimed(&user, from, parts);
-                    let deed = Deed::new(crate::audit::Action::LoginFailed, route.label());
-                    deed.record(doer, status, services);
-                }
+                let name = match Credentials::of(&parts.headers) {
+                    Ok(Some(Credentials::Basic { user, .. })) => user,
+                    // The public half of a key says whose it was.
+                    Ok(Some(Credentials::Bearer(text))) => match text.expose().parse::<KeyText>() {
+                        Ok(text) => text.id().to_string(),
+                        Err(_token) => return error,
+                    },
+                    _ => return error,
+                };
+                let doer = Doer::unproven(from, parts);
+                Deed::login_failed(&name, route.label()).record(doer, status, services);
             }
             _ => {}
         }

@@ -50,8 +50,9 @@ impl Gate {
                 self.caller(self.judged(from, None, principal)?)
             }
             Some(Credentials::Bearer(text)) => self.of_token(text.expose(), outlives)?,
+            // Boxed: a request with a token would otherwise carry the size of a login.
             Some(basic @ Credentials::Basic { .. }) => {
-                self.caller(self.log_in(&basic, from).await?)
+                self.caller(Box::pin(self.log_in(&basic, from)).await?)
             }
         };
         self.count(&caller, from)?;
@@ -77,6 +78,9 @@ impl Gate {
         let address = from.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         // Who logged in a moment ago is not kept out by others who guess at the same name.
         if let Some(principal) = self.accounts.remembered(user, password.expose()) {
+            if let Some(key) = principal.key() {
+                self.accounts.note_use(key);
+            }
             return Ok(principal);
         }
         let now = self.accounts.monotonic();
@@ -168,6 +172,17 @@ impl Gate {
 
     fn caller(&self, principal: Principal) -> Caller {
         Caller::new(principal, self.accounts.directory(), self.accounts.wall())
+    }
+
+    /// Counts a request for a token against what its address may make.
+    pub(super) fn count_address(&self, from: Option<IpAddr>) -> Result<(), Refused> {
+        let (Some(from), Some(_)) = (from, self.options.requests_per_second) else {
+            return Ok(());
+        };
+        let requester = Requester::Address(from);
+        self.limits
+            .request(requester, self.accounts.monotonic())
+            .map_err(wait)
     }
 
     /// Counts the request against what its principal or address may make.

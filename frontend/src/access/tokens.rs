@@ -54,6 +54,7 @@ impl Access {
     pub(crate) async fn token_of_query(&self, parts: &Parts) -> Result<Given, NoToken> {
         let gate = self.asked()?;
         let from = gate.client(parts);
+        gate.count_address(from).map_err(waiting)?;
         let credentials = Credentials::of(&parts.headers);
         let credentials = credentials.map_err(|error| Refused::Wrong(error.to_string()));
         let principal = match credentials {
@@ -86,6 +87,7 @@ impl Access {
     pub(crate) async fn token_of_form(&self, parts: &Parts, form: &[u8]) -> Result<Given, NoToken> {
         let gate = self.asked()?;
         let from = gate.client(parts);
+        gate.count_address(from).map_err(waiting)?;
         let (proof, request) = TokenRequest::of_form(form).map_err(NoToken::OAuth)?;
         let principal = match &proof {
             Proof::Password(credentials) => gate.log_in(credentials, from).await,
@@ -183,6 +185,15 @@ impl Gate {
             _ => 0,
         }
     }
+}
+
+/// 429.
+fn waiting(refused: Refused) -> NoToken {
+    let time = match refused {
+        Refused::Wait(time) => time,
+        Refused::Wrong(_) | Refused::Token(_) => Duration::ZERO,
+    };
+    NoToken::Api(super::gate::too_many(time))
 }
 
 fn subject(principal: &Principal) -> Subject {

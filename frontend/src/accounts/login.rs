@@ -5,7 +5,7 @@
 //! 2. A key lets in with its owner's name, its own name, or `token` as the user name; the name says
 //!    nothing that the key does not say, but a wrong one is a mistake that should be told.
 
-use super::model::KeyText;
+use super::model::{KeyText, User};
 use super::name::UserName;
 use super::password::{HasherError, PasswordHash};
 use super::rights::Principal;
@@ -67,16 +67,27 @@ impl Accounts {
                     .check_password(name, user.epoch, password, hash)
                     .await?
             }
-            _ => passwords.hasher().verify(password, None).await?,
+            // On the same way as a user there is, so that it takes as long, alone and among others.
+            (None, Ok(name)) => passwords.check_password(name, 0, password, None).await?,
+            (_, Err(_)) => passwords.hasher().verify(password, None).await?,
         };
         match name {
-            Ok(name) if is_right => {
+            // The answer is about the user of a moment ago: what has changed since counts.
+            Ok(name) if is_right && self.is_still(known) => {
                 let hash = known.and_then(|user| user.password.as_ref());
                 self.renew(&name, hash, password).await;
                 Ok(Principal::User { name, key: None })
             }
             _ => Err(LogInError::Wrong),
         }
+    }
+
+    /// Whether nothing ended what `known` logs in with, since it was read.
+    fn is_still(&self, known: Option<&User>) -> bool {
+        let Some(known) = known else { return false };
+        let directory = self.directory();
+        let present = directory.user(&known.name);
+        present.is_some_and(|user| user.epoch == known.epoch && !user.disabled)
     }
 
     /// Hashes a password anew that is right, if its hash has another cost than new ones. The login

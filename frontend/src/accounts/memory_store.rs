@@ -13,6 +13,10 @@ pub struct MemoryAccountStore(Mutex<Rows>);
 // === impl MemoryAccountStore ===
 
 impl AccountStore for MemoryAccountStore {
+    fn revision(&self) -> BoxFuture<'_, Result<u64, AccountStoreError>> {
+        async { Ok(self.0.lock().revision) }.boxed()
+    }
+
     fn load(&self) -> BoxFuture<'_, Result<Rows, AccountStoreError>> {
         async { Ok(self.0.lock().clone()) }.boxed()
     }

@@ -81,9 +81,11 @@ struct Inner {
     store: Box<dyn AccountStore>,
     directory: ArcSwap<Directory>,
     /// Held by a change from its reading to its end.
-    turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
     clock: Arc<dyn Clock>,
     passwords: PasswordChecker,
+    /// Held while somebody's own password is checked before it is changed.
+    own_passwords: tokio::sync::Semaphore,
     secrets: TokenSecrets,
     token_keys: ArcSwap<TokenKeys>,
     /// Uses of keys that are not written down yet.
@@ -111,8 +113,9 @@ impl Accounts {
         let inner = Inner {
             store: Box::new(store),
             directory: ArcSwap::from_pointee(directory),
-            turn: tokio::sync::Mutex::default(),
+            turn: Arc::default(),
             passwords: passwords(Arc::clone(&clock))?,
+            own_passwords: tokio::sync::Semaphore::new(1),
             clock,
             secrets,
             token_keys: ArcSwap::from_pointee(keys),
@@ -171,6 +174,10 @@ impl Accounts {
     /// # Cancel safety
     /// Cancel safe.
     pub async fn settle(&self) -> Result<(), AccountError> {
+        if self.inner.store.revision().await? != self.directory().revision() {
+            let _turn = self.inner.turn.lock().await;
+            self.reload().await?;
+        }
         let uses = self.inner.uses.lock().clone();
         self.change(|directory| {
             let live = uses

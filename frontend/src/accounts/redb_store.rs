@@ -17,9 +17,9 @@ use redb::backends::FileBackend;
 use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use redb::{ReadTransaction, WriteTransaction};
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
@@ -67,7 +67,7 @@ impl RedbAccountStore {
     pub async fn write_copy(rows: Rows, path: PathBuf) -> Result<(), AccountStoreError> {
         let aside = path.with_extension("new");
         let beside = aside.clone();
-        let changes = rows.rows.into_values().map(Change::Put).collect();
+        let changes = rows.rows.values().cloned().map(Change::Put).collect();
         blocking(move || match std::fs::remove_file(&beside) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(AccountStoreError::failed(error))
@@ -76,7 +76,9 @@ impl RedbAccountStore {
         })
         .await?;
         let store = Self::open(&aside).await?;
-        store.commit(0, changes).await?;
+        let made = store.clone();
+        blocking(move || made.begin_at(rows.revision)).await?;
+        store.commit(rows.revision, changes).await?;
         blocking(move || {
             drop(store);
             std::fs::rename(&aside, &path).map_err(AccountStoreError::failed)?;
@@ -107,6 +109,13 @@ impl RedbAccountStore {
         Ok(write.commit()?)
     }
 
+    /// Makes the revision of a new file go on from another's: ids that are made of it come once.
+    fn begin_at(&self, revision: u64) -> Result<(), AccountStoreError> {
+        let write = self.writer()?;
+        write.open_table(ABOUT)?.insert("revision", revision)?;
+        Ok(write.commit()?)
+    }
+
     fn writer(&self) -> Result<WriteTransaction, AccountStoreError> {
         let mut write = self.0.begin_write()?;
         write.set_durability(Durability::Immediate)?;
@@ -125,6 +134,11 @@ impl RedbAccountStore {
 }
 
 impl AccountStore for RedbAccountStore {
+    fn revision(&self) -> BoxFuture<'_, Result<u64, AccountStoreError>> {
+        let store = self.clone();
+        blocking(move || revision(&store.0.begin_read()?))
+    }
+
     fn load(&self) -> BoxFuture<'_, Result<Rows, AccountStoreError>> {
         let store = self.clone();
         blocking(move || read(&store.0.begin_read()?))
@@ -149,15 +163,23 @@ fn open(path: &Path) -> Result<Database, AccountStoreError> {
         .mode(0o600)
         .open(path)
         .map_err(AccountStoreError::failed)?;
+    // One that was there may have been copied in with another mode.
+    let only_user = Permissions::from_mode(0o600);
+    file.set_permissions(only_user)
+        .map_err(AccountStoreError::failed)?;
     let backend = FileBackend::new(file)?;
     let mut builder = redb::Builder::new();
     Ok(builder.set_cache_size(CACHE).create_with_backend(backend)?)
 }
 
-fn read(read: &ReadTransaction) -> Result<Rows, AccountStoreError> {
+fn revision(read: &ReadTransaction) -> Result<u64, AccountStoreError> {
     let about = read.open_table(ABOUT)?;
     let revision = about.get("revision")?;
-    let revision = revision.map_or(0, |revision| revision.value());
+    Ok(revision.map_or(0, |revision| revision.value()))
+}
+
+fn read(read: &ReadTransaction) -> Result<Rows, AccountStoreError> {
+    let revision = revision(read)?;
     let table = read.open_table(ROWS)?;
     let mut rows = BTreeMap::new();
     for entry in table.iter()? {
@@ -315,6 +337,26 @@ mod tests {
         let told = "the accounts were changed meanwhile: they have revision 1, not 0";
         assert_eq!(refused.unwrap_err().to_string(), told);
         assert_eq!(store.load().await.unwrap().rows.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_copy_goes_on_from_the_revision_it_was_made_of_and_is_only_for_its_user() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("copy.redb");
+        std::fs::write(&path, "what was there before").unwrap();
+        let mut rows = Rows::default().with(&[Change::Put(rule("a"))]);
+        rows.revision = 41;
+        RedbAccountStore::write_copy(rows.clone(), path.clone())
+            .await
+            .unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let store = RedbAccountStore::open(&path).await.unwrap();
+        let copied = store.load().await.unwrap();
+        assert_eq!(copied.rows, rows.rows);
+        assert!(copied.revision > 41, "{}", copied.revision);
+        assert_eq!(store.revision().await.unwrap(), copied.revision);
     }
 
     #[test]

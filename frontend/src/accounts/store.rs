@@ -123,6 +123,12 @@ pub enum AccountStoreError {
 
 /// Where accounts are kept; see the module for the contract.
 pub trait AccountStore: fmt::Debug + Send + Sync + 'static {
+    /// How many commits were made.
+    ///
+    /// # Errors
+    /// [`AccountStoreError`], but never `Outdated`.
+    fn revision(&self) -> BoxFuture<'_, Result<u64, AccountStoreError>>;
+
     /// All rows.
     ///
     /// # Errors

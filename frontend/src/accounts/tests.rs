@@ -459,3 +459,40 @@ async fn an_own_password_is_changed_by_who_knows_it_and_ends_what_it_let_in() {
     right.await.unwrap();
     assert!(accounts.directory().user(&admin).unwrap().epoch > epoch);
 }
+
+/// Who asked for a change and does not wait for it has made it all the same: durable and in place.
+#[tokio::test]
+async fn a_change_that_nobody_waits_for_is_in_place_when_it_is_committed() {
+    let accounts = accounts().await;
+    let slow = accounts.clone();
+    let asked = tokio::spawn(async move {
+        let role = "pusher".parse().unwrap();
+        slow.create_role(&role, Permission::Push.into()).await
+    });
+    // It is polled once, which begins the commit, and then given up.
+    tokio::task::yield_now().await;
+    asked.abort();
+    drop(asked.await);
+    for _turn in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let directory = accounts.directory();
+    let stored = accounts.inner.store.revision().await.unwrap();
+    assert_eq!(stored, directory.revision());
+    make(&accounts, "jo", &[]).await;
+}
+
+#[tokio::test]
+async fn names_of_nobody_in_particular_are_no_users() {
+    let accounts = accounts().await;
+    for name in ["operator", "anonymous", "anybody", "token"] {
+        let new = NewUser {
+            name: name.parse().unwrap(),
+            password: None,
+            must_change: false,
+            groups: BTreeSet::new(),
+        };
+        let refused = accounts.create_user(new).await;
+        assert!(matches!(refused, Err(AccountError::Invalid(_))), "{name}");
+    }
+}

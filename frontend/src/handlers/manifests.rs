@@ -6,6 +6,7 @@
 
 use super::conditions::{self, Wanted};
 use crate::access::Caller;
+use crate::accounts::Permission;
 use crate::body::Body;
 use crate::config;
 use crate::context::Context;
@@ -122,15 +123,19 @@ fn note_pull(repository: &Repository, digest: &Digest) {
 /// `PUT`: stores it and sets its tags, if the conditions on the tags hold.
 pub(super) async fn put<B: Incoming>(
     context: &Context,
+    caller: &Caller,
     target: Target,
-    head: &Parts,
-    body: &mut B,
+    (head, body): (&Parts, &mut B),
 ) -> Result<Response<Body>, ApiError> {
     let limits = oci::Limits {
         bytes: context.config().limits.manifest_bytes,
         ..oci::Limits::default()
     };
     let bytes = request::collect_manifest(&head.headers, body, limits.bytes).await?;
+    // Who takes long to send it may have lost the right meanwhile.
+    context
+        .access()
+        .still(caller, target.repository.name(), Permission::Push)?;
     let size = bytes.len() as u64;
     let parsed = oci::parse(&bytes, content_type(head)?, &limits)?;
     let reservation = reserve(&target, &bytes).await?;

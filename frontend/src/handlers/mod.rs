@@ -103,7 +103,7 @@ async fn answer<B: Incoming>(
         }
         Route::ManifestPut(name, reference, tags) => {
             let target = manifests::Target::new(context, caller, &name, (reference, tags));
-            Box::pin(manifests::put(context, target, parts, &mut body)).await
+            Box::pin(manifests::put(context, caller, target, (parts, &mut body))).await
         }
         Route::ManifestDelete(name, reference) => {
             let repository = manifests::guarded(context, caller, &name);

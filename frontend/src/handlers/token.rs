@@ -49,19 +49,19 @@ fn record(context: &Context, parts: &Parts, form: Option<&[u8]>, given: &Result<
     let Some(Credentials::Basic { user, .. }) = credentials else {
         return;
     };
-    let (action, status, doer) = match given {
+    let services = context.services();
+    match given {
         Ok(given) => {
-            let mut doer = Doer::claimed(&given.called, given.from, parts);
+            let mut doer = Doer::proven(&given.called, given.from, parts);
             doer.key = given.principal.key();
-            (Action::Login, 200, doer)
+            Deed::new(Action::Login, "token").record(doer, 200, services);
         }
-        Err(NoToken::Api(error)) if error.code() != ErrorCode::Unauthorized => return,
+        Err(NoToken::Api(error)) if error.code() != ErrorCode::Unauthorized => {}
         Err(_) => {
-            let from = context.access().client(parts);
-            (Action::LoginFailed, 401, Doer::claimed(&user, from, parts))
+            let doer = Doer::unproven(context.access().client(parts), parts);
+            Deed::login_failed(&user, "token").record(doer, 401, services);
         }
-    };
-    Deed::new(action, "token").record(doer, status, context.services());
+    }
 }
 
 fn answer(given: Result<Given, NoToken>) -> Result<Response<Body>, ApiError> {

@@ -58,6 +58,7 @@ pub use socket::{Manager, SocketError, connect};
 use crate::access::Caller;
 use crate::accounts::{Accounts, Directory};
 use crate::body::Body;
+use crate::deeds::{Doer, Pending};
 use crate::response::{typed, without_body};
 use crate::services::Services;
 use bytes::Bytes;
@@ -182,16 +183,19 @@ impl Management {
             return Err(problem);
         }
         let body = body.await?;
+        // Who takes long to send it may have lost the right meanwhile.
+        let caller = &self.present(caller);
+        admission::admit(caller, route.need())?;
         let deed = trail::deed(&route, &body);
+        let deed = deed.map(|deed| Pending::new(deed, Doer::of(caller, parts), self.services()));
         let answer = match Call::new(caller.clone(), parts, body) {
             Ok(call) => self.dispatch(route, call).await,
             Err(problem) => Err(problem),
         };
         if let Some(deed) = deed {
-            let status = answer
-                .as_ref()
-                .map_or_else(Problem::status, Response::status);
-            self.note(caller, parts, deed, status);
+            let status = answer.as_ref();
+            let status = status.map_or_else(Problem::status, Response::status);
+            deed.answered(status.as_u16());
         }
         answer
     }
@@ -207,6 +211,14 @@ impl Management {
 
     fn engine(&self) -> &Engine {
         &self.shared.engine
+    }
+
+    /// The caller by the accounts of this moment.
+    fn present(&self, caller: &Caller) -> Caller {
+        match &self.shared.services.accounts {
+            Some(accounts) => caller.at(accounts.directory(), accounts.wall()),
+            None => caller.clone(),
+        }
     }
 
     /// The accounts of this moment; in a registry that is open to everybody there are none in it.

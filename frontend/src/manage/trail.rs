@@ -140,15 +140,10 @@ fn text(fields: &Value, member: &str) -> String {
 // === impl Management ===
 
 impl Management {
-    /// Writes down that `caller` did this, or tried; tells listeners if it was done.
-    pub(super) fn note(&self, caller: &Caller, parts: &Parts, deed: Deed, status: StatusCode) {
-        let doer = Doer::of(caller, parts);
-        deed.record(doer, status.as_u16(), self.services());
-    }
-
     /// Writes down that `caller` was refused what is asked.
     pub(super) fn note_denied(&self, caller: &Caller, parts: &Parts, status: StatusCode) {
         let asked = format!("{} {}", parts.method, parts.uri.path());
-        self.note(caller, parts, Deed::new(Action::Denied, asked), status);
+        let deed = Deed::new(Action::Denied, asked);
+        deed.record(Doer::of(caller, parts), status.as_u16(), self.services());
     }
 }

@@ -186,6 +186,26 @@ impl TestRegistry {
             .await
     }
 
+    /// Sends a body as its pieces come.
+    pub(crate) async fn dribble(
+        &self,
+        request: &str,
+        authorization: &str,
+        pieces: tokio::sync::mpsc::UnboundedReceiver<String>,
+    ) -> Answer {
+        let frames = stream::unfold(pieces, async |mut pieces| {
+            let piece = pieces.recv().await?;
+            Some((Ok::<_, BoxError>(Frame::data(Bytes::from(piece))), pieces))
+        });
+        let headers = [
+            ("authorization", authorization),
+            ("content-type", OCI_MANIFEST),
+        ];
+        let body = StreamBody::new(Box::pin(frames));
+        self.send(builder(request, &headers).body(body).unwrap())
+            .await
+    }
+
     async fn send<B>(&self, request: Request<B>) -> Answer
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,

@@ -27,7 +27,9 @@ use super::password::{HasherError, UnfitPassword};
 use super::store::{AccountStoreError, Change, Rows};
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
 
 /// How often a change is made again because another process was faster.
 const ATTEMPTS: usize = 10;
@@ -130,7 +132,7 @@ impl Accounts {
         &self,
         decide: impl Fn(&Directory) -> Decided<T> + Send,
     ) -> Result<T, AccountError> {
-        let _turn = self.inner.turn.lock().await;
+        let mut turn = Arc::clone(&self.inner.turn).lock_owned().await;
         for _ in 0..ATTEMPTS {
             let present = self.directory();
             let (changes, told) = decide(&present)?;
@@ -138,25 +140,38 @@ impl Accounts {
                 return Ok(told);
             }
             let next = next(&present, &changes)?;
-            match self.inner.store.commit(present.revision(), changes).await {
-                Ok(()) => {
-                    self.put(next);
-                    return Ok(told);
-                }
-                Err(AccountStoreError::Outdated { .. }) => self.reload().await?,
-                Err(error) => return Err(self.after_failure(error).await),
+            let committed = self
+                .clone()
+                .commit(turn, (present.revision(), changes), next);
+            // A task of its own: what is committed is put in place, whether or not who asked waits.
+            let committed = tokio::spawn(committed).await;
+            let (its_turn, committed) = committed.map_err(AccountStoreError::failed)?;
+            turn = its_turn;
+            match committed {
+                Ok(()) => return Ok(told),
+                Err(AccountStoreError::Outdated { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         let detail = "other processes change the accounts all the time";
         Err(AccountError::Invalid(detail.to_owned()))
     }
 
-    /// Whether a failed commit was made is not known: what is there then counts.
-    async fn after_failure(&self, error: AccountStoreError) -> AccountError {
-        if let Err(again) = self.reload().await {
-            tracing::error!(error = %again, "the accounts cannot be read after a failed change");
+    /// Commits, and puts in place what is there then: after a failure it is not known whether the commit
+    /// was made.
+    async fn commit(
+        self,
+        turn: OwnedMutexGuard<()>,
+        (base, changes): (u64, Vec<Change>),
+        next: Directory,
+    ) -> (OwnedMutexGuard<()>, Result<(), AccountStoreError>) {
+        let committed = self.inner.store.commit(base, changes).await;
+        if committed.is_ok() {
+            self.put(next);
+        } else if let Err(error) = self.reload().await {
+            tracing::error!(%error, "the accounts cannot be read after a failed change");
         }
-        error.into()
+        (turn, committed)
     }
 }
 

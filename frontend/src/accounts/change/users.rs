@@ -9,6 +9,13 @@ use crate::accounts::store::{Change, Row, RowKey};
 use crate::accounts::{Accounts, GroupName, UserName};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
+
+/// How long to wait while somebody else changes their password.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// What the audit log calls those who are no users.
+const RESERVED: [&str; 4] = ["anonymous", "anybody", "operator", "token"];
 
 /// A user to be made.
 #[derive(Clone)]
@@ -47,6 +54,13 @@ impl Accounts {
     /// # Cancel safety
     /// A cancelled call has made the user or not.
     pub async fn create_user(&self, new: NewUser) -> Result<User, AccountError> {
+        if RESERVED.contains(&new.name.as_str()) {
+            let text = format!(
+                "{} is the name of nobody in particular: choose another",
+                new.name
+            );
+            return Err(AccountError::Invalid(text));
+        }
         let password = self.hashed(new.password.as_deref()).await?;
         let created = self.wall();
         self.change(|directory| {
@@ -156,6 +170,10 @@ impl Accounts {
         new: &str,
     ) -> Result<(), AccountError> {
         check_new_password(new)?;
+        // One at a time: nobody who is logged in takes the places of those who log in.
+        let Ok(_turn) = self.inner.own_passwords.try_acquire() else {
+            return Err(AccountError::Busy(WAIT));
+        };
         let directory = self.directory();
         let user = directory.user(name).filter(|user| !user.disabled);
         let hash = user.and_then(|user| user.password.as_ref());

@@ -433,3 +433,91 @@ async fn no_secret_is_written_anywhere() {
     let scoped = world.key(None, "r", Some(("a", Permission::Pull))).await;
     assert!(!format!("{scoped:?}").contains(scoped.reveal().rsplit('_').next().unwrap()));
 }
+
+/// Many guesses at once cost and say the same of a user there is and of one there is not.
+#[tokio::test]
+async fn many_equal_logins_at_once_do_not_tell_whether_the_user_exists() {
+    let world = World::new().await;
+    let mut costs = Vec::new();
+    for user in ["writer", "unknown"] {
+        let before = world.accounts.password_verifications();
+        let authorization = basic(user, "a wrong password");
+        let logins = (0..8).map(|_| world.call(&authorization, "GET /v2/", ""));
+        for answer in futures_util::future::join_all(logins).await {
+            answer.refused(401, "UNAUTHORIZED");
+        }
+        costs.push(world.accounts.password_verifications() - before);
+    }
+    assert_eq!(costs, [1, 1]);
+}
+
+/// Whoever keeps a request open does not keep their rights with it.
+#[tokio::test]
+async fn a_body_that_is_sent_slowly_does_not_outlive_the_right_to_send_it() {
+    let world = World::new().await;
+    let manifest = world.push_image("team/app", "slow").await;
+    world.make_user("boss").await;
+    let authorization = basic("boss", PASSWORD);
+    let user = r#"{"name":"backdoor","password":"a long password"}"#;
+    for (request, body) in [
+        ("PUT /v2/team/app/manifests/late", manifest.as_str()),
+        ("POST /api/v1/users", user),
+    ] {
+        let grant = world.grant("boss", "administrator", "**").await;
+        let (first, rest) = body.split_at(10);
+        let (send, pieces) = tokio::sync::mpsc::unbounded_channel();
+        send.send(first.to_owned()).unwrap();
+        let asked = world.registry.dribble(request, &authorization, pieces);
+        tokio::pin!(asked);
+        let early = tokio::time::timeout(std::time::Duration::from_millis(300), &mut asked).await;
+        assert!(
+            early.is_err(),
+            "{request} was answered before its body was there"
+        );
+        world.accounts.delete_grant(grant).await.unwrap();
+        send.send(rest.to_owned()).unwrap();
+        drop(send);
+        assert_eq!(asked.await.status, 403, "{request}");
+    }
+}
+
+/// Whoever could not prove who they are is no actor, whatever they call themselves; a key that is used is
+/// known to be.
+#[tokio::test]
+async fn the_audit_log_has_no_actor_who_only_claims_to_be_one() {
+    let world = World::new().await;
+    let key = world.key(Some("writer"), "ci", None).await;
+    world
+        .call(&basic("operator", "a guess"), "GET /v2/", "")
+        .await
+        .expect(401);
+    let form = "grant_type=password&username=server:audit&password=guess";
+    world
+        .registry
+        .call("POST /auth/token", &[], form)
+        .await
+        .expect(401);
+    world
+        .call(&basic("token", &key.reveal()), "GET /v2/", "")
+        .await
+        .expect(200);
+    assert!(world.accounts.last_used(key.id()).is_some());
+    let audit = &world.registry.services.audit;
+    audit.flush().await.unwrap();
+    let records = audit
+        .query(Filter::default(), None, 10)
+        .await
+        .unwrap()
+        .records;
+    let failed: Vec<_> = records
+        .iter()
+        .filter(|record| record.event.object == "operator" || record.event.object == "server:audit")
+        .collect();
+    assert_eq!(failed.len(), 2, "{records:?}");
+    assert!(
+        failed
+            .iter()
+            .all(|record| record.event.actor == "anonymous"),
+        "{failed:?}"
+    );
+}
