@@ -30,6 +30,7 @@ pub use event::{Action, AuditEvent, LOG, ParseActionError};
 pub use query::{Filter, MAX_PAGE, Page, Report};
 pub use record::Record;
 
+use crate::accounts::limits::{Buckets, Rate};
 use file::{Directory, Files};
 use floundr_engine::clock::Clock;
 use medium::{Medium, Memory, Shelf};
@@ -83,6 +84,12 @@ pub enum AuditError {
     Closed,
 }
 
+/// Records of refusals or logins that one source may cause at once.
+const NOISE: u32 = 60;
+
+/// Sources that are told apart.
+const SOURCES: usize = 4096;
+
 /// The log. Cheap to clone; when the last clone is dropped, what waits is written and synced, which
 /// the dropping thread waits for.
 #[derive(Clone)]
@@ -93,6 +100,8 @@ struct Running {
     clock: Arc<dyn Clock>,
     shelf: Arc<dyn Shelf>,
     readers: Arc<Semaphore>,
+    /// How many more records of refusals and logins each source may cause.
+    noise: Buckets<(Action, String)>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -173,6 +182,7 @@ impl AuditLog {
             clock,
             shelf,
             readers: Arc::new(Semaphore::new(READERS)),
+            noise: Buckets::new(Rate::per_second(1, NOISE), SOURCES),
             thread: Some(thread),
         }))))
     }
@@ -180,12 +190,17 @@ impl AuditLog {
     /// Records `event`, with this moment as its time. Returns at once; the record is written shortly
     /// after and durable within about a second. See invariant 1.
     ///
-    /// Texts that are too long are cut, and what a terminal would not show is escaped.
+    /// Texts that are too long are cut, and what a terminal would not show is escaped. Refusals and logins
+    /// of one source are kept up to a minute's worth of one a second; more are counted, so that nobody
+    /// pushes out of the log what others did.
     pub fn record(&self, event: AuditEvent) {
-        if let Some(running) = &self.0 {
-            let at = millis(&*running.clock);
-            running.queue.push(at, event.cleaned());
+        let Some(running) = &self.0 else { return };
+        if running.is_too_much(&event) {
+            running.queue.leave_out();
+            return;
         }
+        let at = millis(&*running.clock);
+        running.queue.push(at, event.cleaned());
     }
 
     /// Returns when everything that was recorded before is written and durable.
@@ -282,6 +297,21 @@ impl fmt::Debug for AuditLog {
 // === impl Running ===
 
 impl Running {
+    /// Whether its source has caused enough such records: what costs nothing to cause is bounded.
+    fn is_too_much(&self, event: &AuditEvent) -> bool {
+        let is_noise = matches!(
+            event.action,
+            Action::Denied | Action::Login | Action::LoginFailed | Action::TokenDenied
+        );
+        if !is_noise {
+            return false;
+        }
+        let from = event.from.map(|from| from.to_string()).unwrap_or_default();
+        let source = format!("{} {from}", event.actor);
+        let now = self.clock.monotonic();
+        self.noise.take((event.action, source), now).is_err()
+    }
+
     async fn settle(&self, durably: bool) -> Result<Settled, AuditError> {
         let answered = self.queue.settle(durably).await;
         answered.map_err(|_closed| AuditError::Closed)

@@ -114,15 +114,25 @@ impl Queue {
             waiting.events += 1;
             waiting.orders.push_back(Order::Write(at, event));
         } else {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-            if let Some(Order::Lost(count)) = waiting.orders.back_mut() {
-                *count += 1;
-            } else if !waiting.is_closed {
-                waiting.orders.push_back(Order::Lost(1));
-            }
+            self.count(&mut waiting);
         }
         drop(waiting);
         self.wake.notify_one();
+    }
+
+    /// Counts an event that is left out.
+    pub(super) fn leave_out(&self) {
+        self.count(&mut self.waiting.lock());
+        self.wake.notify_one();
+    }
+
+    fn count(&self, waiting: &mut Waiting) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        if let Some(Order::Lost(count)) = waiting.orders.back_mut() {
+            *count += 1;
+        } else if !waiting.is_closed {
+            waiting.orders.push_back(Order::Lost(1));
+        }
     }
 
     /// Asks for the state behind everything that was pushed before. The answer never comes if the

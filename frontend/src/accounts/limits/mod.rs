@@ -82,7 +82,7 @@ pub(crate) struct RateLimits {
 
 /// One bucket for each key. A bucket is the moment when it is full again, and no entry means full.
 #[derive(Debug)]
-struct Buckets<K> {
+pub(crate) struct Buckets<K> {
     rate: Rate,
     full_at: Mutex<Expiring<K>>,
 }
@@ -223,7 +223,8 @@ impl RateLimits {
 // === impl Buckets ===
 
 impl<K: Clone + Eq + Hash + Ord> Buckets<K> {
-    fn new(rate: Rate, entries: usize) -> Self {
+    /// Buckets that are full, of which `entries` are held.
+    pub(crate) fn new(rate: Rate, entries: usize) -> Self {
         Self {
             rate,
             full_at: Mutex::new(Expiring::new(entries)),
@@ -237,7 +238,7 @@ impl<K: Clone + Eq + Hash + Ord> Buckets<K> {
     }
 
     /// Takes a token, or says when there will be one.
-    fn take(&self, key: K, now: Duration) -> Result<(), RetryAfter> {
+    pub(crate) fn take(&self, key: K, now: Duration) -> Result<(), RetryAfter> {
         let mut full_at = self.full_at.lock();
         let after = self.rate.after_one(full_at.until(&key, now), now);
         self.rate.allows(after, now)?;

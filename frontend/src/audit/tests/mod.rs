@@ -27,13 +27,13 @@ fn open_at(folder: &TempDir, clock: &Arc<Hands>) -> AuditLog {
     AuditLog::open(folder.path(), &options(), clock).unwrap()
 }
 
-fn login(object: &str) -> AuditEvent {
-    AuditEvent::new("jo", Action::Login, object, 200)
+fn push(object: &str) -> AuditEvent {
+    AuditEvent::new("jo", Action::Push, object, 200)
 }
 
 async fn record(log: &AuditLog, events: usize) {
     for event in 0..events {
-        log.record(login(&event.to_string()));
+        log.record(push(&event.to_string()));
         // The queue is small.
         if event % 50 == 0 {
             log.flush().await.unwrap();
@@ -105,7 +105,7 @@ async fn the_oldest_files_go_and_the_rest_still_holds() {
     let clock: Arc<dyn Clock> = Arc::new(Hands::default());
     let log = AuditLog::open(folder.path(), &options, clock).unwrap();
     for event in 0..50 {
-        log.record(login(&event.to_string()));
+        log.record(push(&event.to_string()));
         log.flush().await.unwrap();
     }
     assert_eq!(files(&folder).len(), 3);
@@ -128,7 +128,7 @@ async fn what_is_written_and_rotated_away_meanwhile_is_no_break() {
     let busy = log.clone();
     let writing = thread::spawn(move || {
         for event in 0..2000 {
-            busy.record(login(&event.to_string()));
+            busy.record(push(&event.to_string()));
             thread::yield_now();
         }
     });
@@ -145,7 +145,7 @@ async fn what_is_written_and_rotated_away_meanwhile_is_no_break() {
 async fn what_was_dropped_with_the_log_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(&folder);
-    log.record(login("last"));
+    log.record(push("last"));
     drop(log);
     let log = open(&folder);
     assert_eq!(all(&log).await[0].event.object, "last");
@@ -205,7 +205,7 @@ async fn a_log_without_a_directory_can_be_asked_and_keeps_a_bounded_number() {
     assert_eq!(log.verify().await.unwrap(), whole(4096));
     assert_eq!(all(&log).await[0].event.object, "4999");
     let none = AuditLog::none();
-    none.record(login(""));
+    none.record(push(""));
     none.flush().await.unwrap();
     assert_eq!(all(&none).await, []);
     assert_eq!(none.verify().await.unwrap(), whole(0));
@@ -216,7 +216,7 @@ async fn what_a_client_chose_is_one_printable_line_without_a_secret() {
     let folder = tempfile::tempdir().unwrap();
     let log = open(&folder);
     let secret = "0123456789abcdef".repeat(4);
-    let mut event = login("a\n{\"sequence\":9}\u{1b}[2J\u{9b}");
+    let mut event = push("a\n{\"sequence\":9}\u{1b}[2J\u{9b}");
     event.actor = format!("flr_0123456789abcdef_{secret}");
     event.detail = Some("x".repeat(100_000));
     log.record(event);

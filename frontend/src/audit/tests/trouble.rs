@@ -79,15 +79,15 @@ async fn a_full_queue_says_where_and_how_much_it_lost_and_never_blocks() {
     let (arrived, has_arrived) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel();
     let (log, _) = bad(8, Some((arrived, may_go_on)));
-    log.record(login("first"));
+    log.record(push("first"));
     has_arrived.recv().unwrap();
     for event in 0..8 + 5 {
-        log.record(login(&event.to_string()));
+        log.record(push(&event.to_string()));
     }
     assert_eq!(log.lost(), 5);
     drop(go_on);
     log.flush().await.unwrap();
-    log.record(login("after"));
+    log.record(push("after"));
     let lost = (
         10,
         Action::AuditLost,
@@ -106,7 +106,7 @@ async fn what_a_full_disk_does_not_take_is_counted_and_said_when_it_can_be() {
     record(&log, 3).await;
     state.is_full.store(true, Ordering::SeqCst);
     for _ in 0..2 {
-        log.record(login("lost"));
+        log.record(push("lost"));
         let error = log.flush().await.unwrap_err();
         assert!(matches!(error, AuditError::Write(_)), "{error}");
     }
@@ -114,7 +114,7 @@ async fn what_a_full_disk_does_not_take_is_counted_and_said_when_it_can_be() {
     assert_eq!(all(&log).await.len(), 3);
     assert_eq!(log.verify().await.unwrap(), whole(3));
     state.is_full.store(false, Ordering::SeqCst);
-    log.record(login("after"));
+    log.record(push("after"));
     log.flush().await.unwrap();
     let lost = (4, Action::AuditLost, "2 events are missing here".to_owned());
     assert_eq!(said(&log).await, [lost]);
@@ -125,7 +125,7 @@ async fn what_a_full_disk_does_not_take_is_counted_and_said_when_it_can_be() {
 async fn a_failed_sync_is_no_success_and_is_said() {
     let (log, state) = bad(100, None);
     state.loses.store(true, Ordering::SeqCst);
-    log.record(login(""));
+    log.record(push(""));
     let error = log.flush().await.unwrap_err().to_string();
     assert!(error.contains("input/output error"), "{error}");
     state.loses.store(false, Ordering::SeqCst);
@@ -150,7 +150,7 @@ async fn a_file_that_cannot_be_begun_loses_events_and_not_the_chain() {
     }
     let mut failed = 0;
     for event in 0..10 {
-        log.record(login(&event.to_string()));
+        log.record(push(&event.to_string()));
         failed += u64::from(log.flush().await.is_err());
     }
     assert!(failed > 0);
@@ -178,7 +178,7 @@ async fn a_torn_line_is_cut_off_at_the_next_start_which_says_so() {
     let torn = folder.path().join("audit-00000000000000000009.jsonl");
     fs::write(torn, [0; 100]).unwrap();
     let log = open(&folder);
-    log.record(login("after"));
+    log.record(push("after"));
     let said = said(&log).await;
     let cut = "119 bytes that were no whole line were cut off";
     assert_eq!(said, [(8, Action::AuditCut, cut.to_owned())]);
@@ -195,7 +195,7 @@ async fn a_last_line_that_is_none_is_kept_said_and_found() {
     let last = "x".repeat(last.trim_end().len());
     fs::write(&newest, format!("{kept}\n{last}\n").trim_start()).unwrap();
     let log = open(&folder);
-    log.record(login("after"));
+    log.record(push("after"));
     let said = said(&log).await;
     let damaged = "record 7 cannot be read".to_owned();
     assert_eq!(said, [(8, Action::AuditDamaged, damaged)]);
@@ -229,9 +229,39 @@ async fn a_thread_that_panicked_closes_the_log_and_nobody_waits_for_it() {
     let clock: Arc<dyn Clock> = Arc::new(Hands::default());
     let writer = Writer::new(Panics, Arc::clone(&clock), Chain::new(), Vec::new());
     let log = AuditLog::run(writer, Arc::new(Panics), 10, clock).unwrap();
-    log.record(login(""));
+    log.record(push(""));
     assert!(matches!(log.flush().await, Err(AuditError::Closed)));
-    log.record(login("after"));
+    log.record(push("after"));
     assert!(matches!(log.flush().await, Err(AuditError::Closed)));
     assert_eq!(log.lost(), 1);
+}
+
+/// A flood of refusals pushes nothing out of the log: it is counted, in its place, source by source.
+#[tokio::test]
+async fn refusals_and_logins_of_one_source_are_kept_up_to_a_bound_and_counted_beyond() {
+    let clock = Arc::new(Hands::default());
+    let keeper: Arc<dyn Clock> = Arc::<Hands>::clone(&clock);
+    let log = AuditLog::in_memory(keeper).unwrap();
+    let refused = |actor: &str| AuditEvent::new(actor, Action::Denied, "team/app", 403);
+    for _ in 0..500 {
+        log.record(refused("jo"));
+    }
+    log.record(push("what matters"));
+    log.record(refused("ann"));
+    log.flush().await.unwrap();
+    let records = all(&log).await;
+    let of = |actor: &str| {
+        records
+            .iter()
+            .filter(|record| record.event.actor == actor)
+            .count()
+    };
+    assert_eq!((of("jo"), of("ann")), (NOISE as usize + 1, 1));
+    let lost = |record: &&Record| record.event.action == Action::AuditLost;
+    assert!(records.iter().any(|record| lost(&record)), "{records:?}");
+    assert_eq!(log.lost(), 440);
+    clock.pass(Duration::from_secs(2));
+    log.record(refused("jo"));
+    log.flush().await.unwrap();
+    assert_eq!(all(&log).await.len(), records.len() + 1);
 }
