@@ -246,6 +246,13 @@ async fn a_repository_tells_what_it_holds_and_how_it_behaves() {
     assert!(shown["last_push"].as_u64().unwrap() > 1_600_000_000_000);
     shown["last_push"].take();
     let content = ("config a".len() + "layer a".len()) as u64;
+    // Who else holds a blob is for administrators to know.
+    let told = cast.get("admin", "/repositories/team%2Fapp").await;
+    let told = told.expect(200).json();
+    assert_eq!(
+        (&told["own_bytes"], &told["shared_bytes"]),
+        (&json!(0), &json!(content))
+    );
     assert_eq!(
         shown,
         json!({
@@ -253,8 +260,8 @@ async fn a_repository_tells_what_it_holds_and_how_it_behaves() {
             "public": true,
             "manifests": 1,
             "tags": 1,
-            "own_bytes": 0,
-            "shared_bytes": content,
+            "own_bytes": content,
+            "shared_bytes": null,
             "last_push": null,
             "last_pull": null,
             "quota_bytes": null,
@@ -393,6 +400,31 @@ async fn immutable_tags_neither_move_nor_go() {
 }
 
 #[tokio::test]
+async fn a_repository_with_immutable_tags_is_deleted_by_administrators_of_the_server_alone() {
+    let cast = Cast::start().await;
+    cast.push_image("team/app", "v1", "one").await;
+    let (app, null) = ("DELETE /repositories/team%2Fapp", Value::Null);
+    let rule = json!({"immutable_tags": ["v*"]});
+    let set = cast.ask("admin", "PUT /rules/team%2F**", &rule).await;
+    set.expect(201);
+    let refused = cast.ask("boss", app, &null).await;
+    let refused = refused.problem(403, "forbidden");
+    assert_eq!(
+        refused.json()["detail"],
+        "rules give team/app immutable tags: only an administrator of the server deletes it"
+    );
+    cast.get("boss", "/repositories/team%2Fapp/tags/v1/history")
+        .await
+        .expect(200);
+    cast.ask("admin", app, &null).await.expect(204);
+    cast.push_image("team/app", "v1", "one").await;
+    cast.ask("admin", "DELETE /rules/team%2F**", &null)
+        .await
+        .expect(204);
+    cast.ask("boss", app, &null).await.expect(204);
+}
+
+#[tokio::test]
 async fn a_manifest_is_shown_with_what_it_says_and_links_and_what_is_about_it() {
     let cast = Cast::start().await;
     let config = json!({"os": "linux", "architecture": "arm64", "config": {"Env": ["A=b"]}});
@@ -421,8 +453,15 @@ async fn a_manifest_is_shown_with_what_it_says_and_links_and_what_is_about_it() 
     assert_eq!(shown["tags"], json!(["v1"]));
     assert_eq!(shown["annotations"], manifest["annotations"]);
     assert_eq!(shown["config"]["content"], config);
-    assert_eq!(shown["layers"][0]["shared"], true);
-    assert_eq!(shown["layers"][1]["shared"], false);
+    for layer in 0..2 {
+        assert_eq!(shown["layers"][layer]["shared"], Value::Null);
+    }
+    let known = cast
+        .get("admin", "/repositories/team%2Fapp/manifests/v1")
+        .await;
+    let known = known.expect(200).json();
+    assert_eq!(known["layers"][0]["shared"], true);
+    assert_eq!(known["layers"][1]["shared"], false);
     assert_eq!(shown["referrers"][0]["digest"], signature);
     assert_eq!(
         shown["referrers"][0]["artifact_type"],

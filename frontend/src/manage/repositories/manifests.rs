@@ -97,7 +97,8 @@ struct Layer {
     digest: String,
     media_type: Option<String>,
     size_bytes: Option<u64>,
-    /// Other repositories hold it as well; null: this one does not hold it.
+    /// Other repositories hold it as well. Null where this one does not hold it, and for everybody but
+    /// administrators of the server: it would tell what is in repositories that others may not know.
     shared: Option<bool>,
 }
 
@@ -155,11 +156,12 @@ pub(super) async fn show(
     (name, reference): (&RepositoryName, &Reference),
     call: Call,
 ) -> Answer {
+    let knows_all = call.caller().is_administrator();
     call.plain()?;
     let repository = management.repository(name);
     let digest = repository.stat_manifest(reference).await?.digest;
     let tag = EntityTag::digest(&digest);
-    let shown = Shown::read(&repository, digest).await?;
+    let shown = Shown::read(&repository, digest, knows_all).await?;
     tagged(StatusCode::OK, &shown, &tag)
 }
 
@@ -200,7 +202,12 @@ pub(super) async fn delete(
 // === impl Shown ===
 
 impl Shown {
-    async fn read(repository: &Repository, digest: Digest) -> Result<Self, Problem> {
+    /// With what other repositories hold only for who `knows_all` of them.
+    async fn read(
+        repository: &Repository,
+        digest: Digest,
+        knows_all: bool,
+    ) -> Result<Self, Problem> {
         let reference = Reference::Digest(digest);
         let manifest = repository.manifest(&reference).await?;
         let listed = Listed::from(repository.manifest_detail(&reference).await?);
@@ -223,7 +230,7 @@ impl Shown {
             artifact_type: listed.artifact_type,
             platforms: platforms(&parts),
             config: config(repository, &parts).await?,
-            layers: layers(repository, &parts).await?,
+            layers: layers(repository, &parts, knows_all).await?,
             annotations: parts.annotations,
             subject: parts.subject.map(|subject| subject.digest.to_string()),
             more_referrers: referrers.more,
@@ -278,9 +285,17 @@ async fn content(repository: &Repository, digest: &Digest) -> Result<Option<Valu
     Ok(object.filter(Value::is_object))
 }
 
-async fn layers(repository: &Repository, parts: &Parts) -> Result<Vec<Layer>, Problem> {
+async fn layers(
+    repository: &Repository,
+    parts: &Parts,
+    knows_all: bool,
+) -> Result<Vec<Layer>, Problem> {
     let digests: Vec<Digest> = parts.layers.iter().map(|layer| layer.digest).collect();
-    let shared = repository.shared(&digests).await?;
+    let shared = if knows_all {
+        repository.shared(&digests).await?
+    } else {
+        vec![None; digests.len()]
+    };
     let layers = parts.layers.iter().zip(shared);
     let layers = layers.map(|(layer, shared)| Layer {
         digest: layer.digest.to_string(),

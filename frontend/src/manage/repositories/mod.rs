@@ -7,7 +7,7 @@
 //! Invariants:
 //! 1. What a caller may not pull from is not there for them: not in listings, and 404 by name.
 //! 2. What is deleted here can be restored, as if a client had deleted it; immutable tags are as
-//!    immutable here as there.
+//!    immutable here as there. They go with their repository only by an administrator of the server.
 
 mod manifests;
 mod parts;
@@ -276,7 +276,8 @@ async fn change(management: &Management, name: &RepositoryName, call: Call) -> A
     told(management, &caller, name).await
 }
 
-/// Deletes a repository with everything in it. Durable when it answers; it can be restored.
+/// Deletes a repository with everything in it. Durable when it answers; it can be restored. One that
+/// rules give immutable tags is deleted by administrators of the server alone.
 #[utoipa::path(
     delete,
     path = "/api/v1/repositories/{repository}",
@@ -288,6 +289,7 @@ async fn change(management: &Management, name: &RepositoryName, call: Call) -> A
     ),
     responses(
         (status = 204, description = "It is deleted"),
+        (status = 403, description = "Who asks may not do this, or rules give it immutable tags"),
         (status = 404, description = "There is none that the caller may pull from"),
         (status = 412, description = "It was changed since"),
     ),
@@ -297,6 +299,13 @@ async fn delete(management: &Management, name: &RepositoryName, call: Call) -> A
     let (_, present) = Shown::read(management, &caller, name).await?;
     demanded(&call, Some(present))?;
     call.plain()?;
+    let immutable = management.directory().immutable_tags(name.as_str());
+    if !immutable.is_empty() && !caller.is_administrator() {
+        let detail = format!(
+            "rules give {name} immutable tags: only an administrator of the server deletes it"
+        );
+        return Err(forbidden(detail));
+    }
     management.repository(name).delete().await?;
     done()
 }

@@ -18,10 +18,11 @@ pub(super) struct Shown {
     public: bool,
     manifests: u64,
     tags: u64,
-    /// Bytes of blobs that no other repository holds.
+    /// Bytes of blobs that no other repository holds; of all its blobs for whom `shared_bytes` is null.
     own_bytes: u64,
-    /// Bytes of blobs that others hold too.
-    shared_bytes: u64,
+    /// Bytes of blobs that others hold too. Null for everybody but administrators of the server: it
+    /// would tell what is in repositories that others may not know.
+    shared_bytes: Option<u64>,
     last_push: Option<u64>,
     /// Recorded to an hour, and only while a policy asks for it.
     last_pull: Option<u64>,
@@ -50,6 +51,12 @@ impl Shown {
         name: &RepositoryName,
     ) -> Result<(Self, u64), RepositoryError> {
         let usage = management.engine().repository(name).usage().await?;
+        let all = usage.own_bytes.saturating_add(usage.shared_bytes);
+        let (own_bytes, shared_bytes) = if caller.is_administrator() {
+            (usage.own_bytes, Some(usage.shared_bytes))
+        } else {
+            (all, None)
+        };
         let directory = management.directory();
         let rule = directory.rule(exactly(name).as_str());
         let rules = directory.rules_of(name.as_str());
@@ -58,8 +65,8 @@ impl Shown {
             public: directory.is_public(name.as_str()),
             manifests: usage.manifests,
             tags: usage.tags,
-            own_bytes: usage.own_bytes,
-            shared_bytes: usage.shared_bytes,
+            own_bytes,
+            shared_bytes,
             last_push: usage.last_push,
             last_pull: usage.last_pull,
             quota_bytes: rule.and_then(|rule| rule.quota),
