@@ -13,7 +13,8 @@ use super::name::{GroupName, KeyId, KeyName, RoleName, UserName};
 use super::permission::Permissions;
 use super::store::{Row, RowKey, Rows, SigningKeys};
 use floundr_engine::policy::Pattern;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 /// All accounts of one revision.
 #[derive(Debug, Default)]
@@ -94,8 +95,9 @@ impl Directory {
 
     /// The users behind `after`, in the order of their names.
     pub fn users(&self, after: Option<&UserName>) -> impl Iterator<Item = &User> {
-        let from = after.map(|name| RowKey::User(name.clone()));
-        self.behind(from, |row| match row {
+        // Users are the first rows.
+        let from = after.map_or(Unbounded, |name| Excluded(RowKey::User(name.clone())));
+        self.of_kind(from, |row| match row {
             Row::User(user) => Some(user),
             _ => None,
         })
@@ -121,7 +123,9 @@ impl Directory {
 
     /// The grants behind `after`, oldest first.
     pub fn grants(&self, after: Option<u64>) -> impl Iterator<Item = &Grant> {
-        self.behind(after.map(RowKey::Grant), |row| match row {
+        let first = Included(RowKey::Grant(0));
+        let from = after.map_or(first, |id| Excluded(RowKey::Grant(id)));
+        self.of_kind(from, |row| match row {
             Row::Grant(grant) => Some(grant),
             _ => None,
         })
@@ -137,7 +141,9 @@ impl Directory {
 
     /// The keys behind `after`, in the order of their ids.
     pub fn keys(&self, after: Option<KeyId>) -> impl Iterator<Item = &ApiKey> {
-        self.behind(after.map(RowKey::Key), |row| match row {
+        let first = Included(RowKey::Key(KeyId::new(0)));
+        let from = after.map_or(first, |id| Excluded(RowKey::Key(id)));
+        self.of_kind(from, |row| match row {
             Row::Key(key) => Some(key),
             _ => None,
         })
@@ -147,6 +153,24 @@ impl Directory {
     pub fn key_named(&self, owner: Option<&UserName>, name: &KeyName) -> Option<&ApiKey> {
         let mut keys = self.keys(None);
         keys.find(|key| key.owner.as_ref() == owner && key.name == *name)
+    }
+
+    /// These keys with all that were made with one of them, or with one that was.
+    pub(crate) fn made_with(&self, ids: impl IntoIterator<Item = KeyId>) -> BTreeSet<KeyId> {
+        let mut made: HashMap<KeyId, Vec<KeyId>> = HashMap::new();
+        for key in self.keys(None) {
+            if let Some(maker) = key.made_by {
+                made.entry(maker).or_default().push(key.id);
+            }
+        }
+        let mut found = BTreeSet::new();
+        let mut open: Vec<KeyId> = ids.into_iter().collect();
+        while let Some(id) = open.pop() {
+            if found.insert(id) {
+                open.extend(made.get(&id).into_iter().flatten());
+            }
+        }
+        found
     }
 
     /// When a key was used last, as far as that was written down.
@@ -167,13 +191,12 @@ impl Directory {
 
     /// The rules behind `after`, in the order of their patterns' text.
     pub fn rules(&self, after: Option<&str>) -> impl Iterator<Item = &Rule> {
-        self.behind(
-            after.map(|on| RowKey::Rule(on.to_owned())),
-            |row| match row {
-                Row::Rule(rule) => Some(rule),
-                _ => None,
-            },
-        )
+        let first = Included(RowKey::Rule(String::new()));
+        let from = after.map_or(first, |on| Excluded(RowKey::Rule(on.to_owned())));
+        self.of_kind(from, |row| match row {
+            Row::Rule(rule) => Some(rule),
+            _ => None,
+        })
     }
 
     /// The rules whose patterns name `repository`.
@@ -203,15 +226,91 @@ impl Directory {
         own.chain(groups.flatten())
     }
 
-    /// The things of one kind behind a row; of all rows where there is none.
-    fn behind<'a, T: 'a>(
+    /// The things of one kind from a row of theirs on, to the first row of another kind: rows of a kind
+    /// are next to each other.
+    fn of_kind<'a, T: 'a>(
         &'a self,
-        after: Option<RowKey>,
+        from: Bound<RowKey>,
         pick: impl Fn(&'a Row) -> Option<T> + 'a,
     ) -> impl Iterator<Item = T> + 'a {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let from = after.map_or(Unbounded, Excluded);
         let rows = self.rows.rows.range((from, Unbounded));
-        rows.filter_map(move |(_, row)| pick(row))
+        rows.map_while(move |(_, row)| pick(row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::model::ApiKey;
+    use std::cell::Cell;
+
+    fn key(id: u64, made_by: Option<u64>) -> Row {
+        Row::Key(ApiKey {
+            id: KeyId::new(id),
+            name: format!("k{id}").parse().unwrap(),
+            owner: None,
+            hash: [0; 32],
+            scopes: None,
+            made_by: made_by.map(KeyId::new),
+            created: 0,
+            expires: None,
+            version: 1,
+        })
+    }
+
+    fn user() -> Row {
+        Row::User(User {
+            name: "jo".parse().unwrap(),
+            password: None,
+            disabled: false,
+            must_change: false,
+            groups: BTreeSet::new(),
+            created: 0,
+            epoch: 0,
+            version: 1,
+        })
+    }
+
+    fn directory(rows: impl IntoIterator<Item = Row>) -> Directory {
+        let rows = rows.into_iter().map(|row| (row.key(), row)).collect();
+        Directory::new(Rows { revision: 1, rows })
+    }
+
+    #[test]
+    fn who_looks_for_one_kind_of_things_meets_no_other_kind() {
+        let used = (0..50).map(|id| Row::Used(KeyId::new(id), 7));
+        let rows = (0..50).map(|id| key(id, None)).chain(used);
+        let directory = directory(rows.chain([user()]));
+        let met = Cell::new(0);
+        let users = directory.of_kind(Unbounded, |row| {
+            met.set(met.get() + 1);
+            matches!(row, Row::User(_)).then_some(())
+        });
+        // The one row behind them says that there are no more.
+        assert_eq!((users.count(), met.get()), (1, 2));
+        assert_eq!(directory.users(None).count(), 1);
+        assert_eq!(directory.grants(None).count(), 0);
+        assert_eq!(directory.keys(None).count(), 50);
+        assert_eq!(directory.keys(Some(KeyId::new(9))).count(), 40);
+        assert_eq!(directory.rules(None).count(), 0);
+    }
+
+    #[test]
+    fn keys_made_with_keys_made_with_a_key_are_made_with_it() {
+        let made = [
+            (1, None),
+            (2, Some(1)),
+            (3, Some(2)),
+            (4, Some(9)),
+            (5, None),
+        ];
+        let directory = directory(made.map(|(id, by)| key(id, by)));
+        let with = |ids: &[u64]| {
+            let ids = ids.iter().copied().map(KeyId::new);
+            directory.made_with(ids).into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(with(&[1]), [1, 2, 3].map(KeyId::new));
+        assert_eq!(with(&[2, 5]), [2, 3, 5].map(KeyId::new));
+        assert_eq!(with(&[9]), [4, 9].map(KeyId::new));
     }
 }

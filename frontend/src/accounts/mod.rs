@@ -40,7 +40,8 @@ pub use directory::Directory;
 pub(crate) use login::LogInError;
 pub use memory_store::MemoryAccountStore;
 pub use model::{
-    ApiKey, Grant, Grantee, KeyScope, KeyText, On, ParseKeyTextError, Role, Rule, User,
+    ApiKey, Grant, Grantee, KeyScope, KeyText, On, ParseKeyTextError, ParseOnError, Role, Rule,
+    User,
 };
 pub use name::{GroupName, KeyId, KeyName, ParseKeyIdError, ParseNameError, RoleName, UserName};
 pub use password::{Cost, ParseHashError, PasswordHash, UnfitPassword};
@@ -52,7 +53,6 @@ pub use store::{AccountStore, AccountStoreError, Change, Row, RowKey, Rows, Sign
 pub use token::credentials::Secret;
 pub use token::origin::{AppUrl, ParseAppUrlError};
 pub use token::proxies::{ParseProxyError, TrustedProxies};
-pub(crate) use within::are_within;
 
 use arc_swap::ArcSwap;
 use checker::PasswordChecker;

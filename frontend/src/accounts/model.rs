@@ -7,16 +7,38 @@
 use super::name::{GroupName, KeyId, KeyName, RoleName, UserName};
 use super::password::PasswordHash;
 use super::permission::{Permission, Permissions};
-use floundr_engine::policy::Pattern;
+use floundr_engine::policy::{ParsePatternError, Pattern};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// A pattern of repositories' names that is stored and sent as its text, see [`Pattern`].
+/// A pattern of repositories' names that is stored and sent as its text, see [`Pattern`]. Each is
+/// compared with a name at every request, so it has at most [`On::MAX_LEN`] bytes and
+/// [`On::MAX_WILDCARDS`] wildcards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct On(pub Pattern);
+
+/// Why a text is not a pattern that can be kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseOnError {
+    /// Comparing it would take too long.
+    #[error(
+        "the pattern has {bytes} bytes and {wildcards} wildcards; it may have {} and {}",
+        On::MAX_LEN,
+        On::MAX_WILDCARDS
+    )]
+    TooCostly {
+        /// How long it is.
+        bytes: usize,
+        /// How many of `?`, `*` and `**` it has.
+        wildcards: usize,
+    },
+    /// It is no pattern at all.
+    #[error(transparent)]
+    Pattern(#[from] ParsePatternError),
+}
 
 /// Somebody who logs in with a password or with API keys of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +120,9 @@ pub struct ApiKey {
     pub hash: [u8; 32],
     /// What it may; all that its owner may when absent.
     pub scopes: Option<Vec<KeyScope>>,
+    /// With which key it was made, if with one: it is revoked with that.
+    #[serde(default)]
+    pub made_by: Option<KeyId>,
     /// When it was made.
     pub created: u64,
     /// From when on it lets nobody in.
@@ -136,6 +161,12 @@ pub struct ParseKeyTextError;
 // === impl On ===
 
 impl On {
+    /// The most bytes one has: as many as a repository's name.
+    pub const MAX_LEN: usize = 255;
+
+    /// The most wildcards one has: each `?`, `*` and `**` counts.
+    pub const MAX_WILDCARDS: usize = 8;
+
     /// Everything: `**`.
     ///
     /// # Panics
@@ -161,10 +192,14 @@ impl On {
 }
 
 impl FromStr for On {
-    type Err = floundr_engine::policy::ParsePatternError;
+    type Err = ParseOnError;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
+    fn from_str(text: &str) -> Result<Self, ParseOnError> {
+        let (bytes, wildcards) = (text.len(), wildcards(text));
+        if bytes > Self::MAX_LEN || wildcards > Self::MAX_WILDCARDS {
+            return Err(ParseOnError::TooCostly { bytes, wildcards });
+        }
+        Ok(Self(text.parse()?))
     }
 }
 
@@ -185,6 +220,13 @@ impl<'de> Deserialize<'de> for On {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }
+}
+
+/// How many of `?`, `*` and `**` a pattern has.
+fn wildcards(text: &str) -> usize {
+    // `**` is one.
+    let text = text.replace("**", "*");
+    text.bytes().filter(|byte| b"?*".contains(byte)).count()
 }
 
 // === impl Role ===
@@ -338,6 +380,40 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_that_costs_too_much_to_compare_is_none() {
+        for good in [
+            "a".repeat(255),
+            "**/a".repeat(8),
+            "?*?*?*?*".to_owned(),
+            "*".repeat(16),
+        ] {
+            assert_eq!(good.parse::<On>().unwrap().as_str(), good);
+        }
+        for (bad, told) in [
+            ("a".repeat(256), "256 bytes and 0 wildcards"),
+            ("?*".repeat(250), "500 bytes and 500 wildcards"),
+            ("?".repeat(9), "9 bytes and 9 wildcards"),
+            ("*".repeat(17), "17 bytes and 9 wildcards"),
+        ] {
+            let told = format!("the pattern has {told}; it may have 255 and 8");
+            assert_eq!(bad.parse::<On>().unwrap_err().to_string(), told);
+            let json = serde_json::to_string(&bad).unwrap();
+            assert!(serde_json::from_str::<On>(&json).is_err(), "{bad}");
+        }
+        let empty = ParseOnError::Pattern(ParsePatternError::Empty);
+        assert_eq!("".parse::<On>(), Err(empty));
+    }
+
+    #[test]
+    fn a_key_that_was_kept_before_keys_made_keys_was_made_with_none() {
+        let kept = r#"{"id": "0123456789abcdef", "name": "ci", "owner": null, "hash": HASH,
+            "scopes": null, "created": 0, "expires": null, "version": 1}"#;
+        let hash = serde_json::to_string(&[0; 32]).unwrap();
+        let key: ApiKey = serde_json::from_str(&kept.replace("HASH", &hash)).unwrap();
+        assert_eq!(key.made_by, None);
+    }
+
+    #[test]
     fn a_key_knows_its_text_and_no_other_and_until_when_it_counts() {
         let text = KeyText::random().unwrap();
         let mut key = ApiKey {
@@ -346,6 +422,7 @@ mod tests {
             owner: None,
             hash: text.hash(),
             scopes: None,
+            made_by: None,
             created: 0,
             expires: None,
             version: 1,

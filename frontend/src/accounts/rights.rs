@@ -10,7 +10,7 @@
 //! Everything is computed from the directory of the moment: there is no second place to forget.
 
 use super::directory::{Directory, Granted};
-use super::model::{ApiKey, Grantee, KeyScope, User};
+use super::model::{ApiKey, Grantee, KeyScope, On, User};
 use super::name::{KeyId, UserName};
 use super::permission::{Permission, Permissions};
 use std::fmt;
@@ -123,11 +123,14 @@ impl Directory {
                 let granted = self.granted_to(user).filter(|one| one.names(repository));
                 let granted = granted.fold(Permissions::NONE, |all, one| all.or(one.permissions));
                 match key.and_then(|key| key.scopes.as_deref()) {
-                    Some(scopes) => granted.and(scoped(scopes, repository)),
+                    Some(scopes) => scoped(scopes, granted, |on| on.matches(repository)),
                     None => granted,
                 }
             }
-            Ok(Standing::Robot(key)) => scoped(key.scopes.as_deref().unwrap_or(&[]), repository),
+            Ok(Standing::Robot(key)) => {
+                let scopes = key.scopes.as_deref().unwrap_or(&[]);
+                scoped(scopes, Permissions::ALL, |on| on.matches(repository))
+            }
             Err(_) => return Permissions::NONE,
         };
         if self.is_public(repository) {
@@ -203,8 +206,9 @@ impl Directory {
         };
         let is_cut = match &standing {
             Standing::User(_, Some(key)) => {
+                let names = |on: &On| on.matches(repository);
                 let scopes = key.scopes.as_deref();
-                scopes.is_some_and(|scopes| !scoped(scopes, repository).contains(permission))
+                scopes.is_some_and(|scopes| scoped(scopes, permission.into(), names).is_empty())
             }
             _ => false,
         };
@@ -295,9 +299,24 @@ fn open() -> Permissions {
         .collect()
 }
 
-fn scoped(scopes: &[KeyScope], repository: &str) -> Permissions {
-    let matching = scopes.iter().filter(|scope| scope.on.matches(repository));
-    matching.fold(Permissions::NONE, |all, scope| all.or(scope.permissions))
+/// What of `granted` the scopes have that a repository `is_named` by. Patterns cost time: no more of
+/// them are asked than can add something.
+fn scoped(
+    scopes: &[KeyScope],
+    granted: Permissions,
+    mut is_named: impl FnMut(&On) -> bool,
+) -> Permissions {
+    let mut found = Permissions::NONE;
+    for scope in scopes {
+        if found == granted {
+            break;
+        }
+        let all = found.or(scope.permissions.and(granted));
+        if all != found && is_named(&scope.on) {
+            found = all;
+        }
+    }
+    found
 }
 
 // === impl Granted ===
@@ -351,6 +370,45 @@ impl fmt::Display for Reason {
             Self::KeyExpired => f.write_str("the key has expired"),
             Self::KeyScopes => f.write_str("the owner may, but the key's scopes do not have it"),
             Self::NothingGrants => f.write_str("no grant and no rule gives it"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_looked_at_only_while_one_can_add_something() {
+        let scope = |on: &str, permissions: &str| KeyScope {
+            on: on.parse().unwrap(),
+            permissions: permissions.split(',').map(|p| p.parse().unwrap()).collect(),
+        };
+        let scopes = [
+            scope("b", "pull,push"),
+            scope("a", "pull"),
+            scope("*", "pull"),
+            scope("a*", "push,delete"),
+            scope("**", "pull,push,delete,administer"),
+        ];
+        let all = "pull,push,delete,administer";
+        for (granted, asked, allowed) in [
+            ("", vec![], ""),
+            ("pull", vec!["b", "a"], "pull"),
+            ("pull,push", vec!["b", "a", "a*"], "pull,push"),
+            (all, vec!["b", "a", "a*", "**"], all),
+        ] {
+            let granted = granted.split(',').filter(|word| !word.is_empty());
+            let granted = granted.map(|p| p.parse::<Permission>().unwrap()).collect();
+            let mut seen = Vec::new();
+            let found = scoped(&scopes, granted, |on| {
+                seen.push(on.to_string());
+                on.matches("a")
+            });
+            assert_eq!(
+                (found.to_string().as_str(), seen),
+                (allowed, asked.iter().map(ToString::to_string).collect())
+            );
         }
     }
 }

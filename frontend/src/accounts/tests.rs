@@ -58,6 +58,16 @@ async fn grant(accounts: &Accounts, to: Grantee, role: &str, pattern: &str) -> u
     accounts.create_grant(new).await.unwrap().id
 }
 
+fn key(text: &str, owner: Option<&str>, scopes: Option<Vec<KeyScope>>) -> NewKey {
+    NewKey {
+        name: text.parse().unwrap(),
+        owner: owner.map(name),
+        scopes,
+        expires: None,
+        made_by: None,
+    }
+}
+
 fn may(accounts: &Accounts, principal: &Principal, repository: &str) -> String {
     let now = accounts.wall();
     accounts
@@ -138,15 +148,12 @@ async fn a_key_allows_no_more_than_its_owner_and_its_scopes() {
         on: on(pattern),
         permissions,
     };
-    let new = NewKey {
-        name: "ci".parse().unwrap(),
-        owner: Some(name("jo")),
-        scopes: Some(vec![
-            scope("team/app", Permission::Pull.into()),
-            scope("x", Permissions::ALL),
-        ]),
-        expires: Some(accounts.wall() + 1000),
-    };
+    let scopes = vec![
+        scope("team/app", Permission::Pull.into()),
+        scope("x", Permissions::ALL),
+    ];
+    let mut new = key("ci", Some("jo"), Some(scopes));
+    new.expires = Some(accounts.wall() + 1000);
     let (key, text) = accounts.create_key(new.clone()).await.unwrap();
     assert!(key.is(&text));
     let with = Principal::User {
@@ -162,7 +169,10 @@ async fn a_key_allows_no_more_than_its_owner_and_its_scopes() {
         scopes: Some(None),
         ..KeyPatch::default()
     };
-    accounts.change_key(key.id, patch, None).await.unwrap();
+    accounts
+        .change_key(key.id, patch, None, None)
+        .await
+        .unwrap();
     assert_eq!(may(&accounts, &with, "team/other"), "pull,push");
     let later = accounts.wall() + 1000;
     let directory = accounts.directory();
@@ -176,19 +186,14 @@ async fn a_key_allows_no_more_than_its_owner_and_its_scopes() {
     };
     assert_eq!(may(&accounts, &stolen, "x"), "");
     assert_eq!(may(&accounts, &Principal::Robot(key.id), "team/app"), "");
-    accounts.revoke_key(key.id, None).await.unwrap();
+    accounts.revoke_key(key.id, None, None).await.unwrap();
     assert_eq!(may(&accounts, &with, "team/app"), "");
 }
 
 #[tokio::test]
 async fn a_robot_may_what_its_scopes_say_and_needs_some() {
     let accounts = accounts().await;
-    let mut new = NewKey {
-        name: "robot".parse().unwrap(),
-        owner: None,
-        scopes: None,
-        expires: None,
-    };
+    let mut new = key("robot", None, None);
     let refused = accounts.create_key(new.clone()).await.unwrap_err();
     assert!(refused.to_string().contains("needs scopes"), "{refused}");
     new.scopes = Some(vec![KeyScope {
@@ -214,13 +219,10 @@ async fn disabling_or_removing_a_user_ends_everything_of_theirs() {
     let accounts = accounts().await;
     make(&accounts, "jo", &[]).await;
     grant(&accounts, Grantee::User(name("jo")), "writer", "**").await;
-    let new = NewKey {
-        name: "ci".parse().unwrap(),
-        owner: Some(name("jo")),
-        scopes: None,
-        expires: None,
-    };
-    let (key, _) = accounts.create_key(new).await.unwrap();
+    let (key, _) = accounts
+        .create_key(key("ci", Some("jo"), None))
+        .await
+        .unwrap();
     let with = Principal::User {
         name: name("jo"),
         key: Some(key.id),
@@ -369,12 +371,7 @@ async fn an_explanation_agrees_with_what_is_allowed_and_says_why() {
     assert!(!explain(&jo, Permission::Push, "team/app").0);
     let gone = explain(&user("gone"), Permission::Pull, "team/app");
     assert_eq!(gone, (false, vec![Reason::NoUser]));
-    let new = NewKey {
-        name: "ci".parse().unwrap(),
-        owner: Some(name("jo")),
-        scopes: Some(vec![]),
-        expires: None,
-    };
+    let new = key("ci", Some("jo"), Some(vec![]));
     let (key, _) = accounts.create_key(new).await.unwrap();
     let with = Principal::User {
         name: name("jo"),
@@ -422,17 +419,12 @@ async fn an_explanation_agrees_with_what_is_allowed_and_says_why() {
 #[tokio::test]
 async fn uses_of_keys_are_written_down_and_those_of_revoked_ones_are_not() {
     let accounts = accounts().await;
-    let new = |text: &str| NewKey {
-        name: text.parse().unwrap(),
-        owner: Some(name("admin")),
-        scopes: None,
-        expires: None,
-    };
+    let new = |text: &str| key(text, Some("admin"), None);
     let (first, _) = accounts.create_key(new("a")).await.unwrap();
     let (second, _) = accounts.create_key(new("b")).await.unwrap();
     accounts.note_use(first.id);
     accounts.note_use(second.id);
-    accounts.revoke_key(second.id, None).await.unwrap();
+    accounts.revoke_key(second.id, None, None).await.unwrap();
     accounts.settle().await.unwrap();
     assert_eq!(
         accounts.directory().last_used(first.id),

@@ -8,7 +8,7 @@ use super::permission::{Permission, Permissions};
 
 /// Whether whatever `inner` allows, `outer` allows too, both of one owner's; no scopes at all are
 /// all that the owner may.
-pub(crate) fn are_within(inner: Option<&[KeyScope]>, outer: Option<&[KeyScope]>) -> bool {
+pub(super) fn are_within(inner: Option<&[KeyScope]>, outer: Option<&[KeyScope]>) -> bool {
     let Some(outer) = outer else {
         return true;
     };

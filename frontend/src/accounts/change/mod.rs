@@ -82,6 +82,9 @@ pub enum AccountError {
     /// It makes no sense.
     #[error("{0}")]
     Invalid(String),
+    /// More than the key may with which it was asked for.
+    #[error("{0}")]
+    BeyondKey(String),
     /// Not a password that can be set.
     #[error(transparent)]
     Password(#[from] UnfitPassword),

@@ -233,7 +233,8 @@ impl Accounts {
             let grants = grants.map(|grant| RowKey::Grant(grant.id));
             let keys = directory.keys(None);
             let keys = keys.filter(|key| key.owner.as_ref() == Some(name));
-            let keys = keys.flat_map(|key| [RowKey::Key(key.id), RowKey::Used(key.id)]);
+            let keys = directory.made_with(keys.map(|key| key.id)).into_iter();
+            let keys = keys.flat_map(|id| [RowKey::Key(id), RowKey::Used(id)]);
             let rows = std::iter::once(RowKey::User(name.clone()));
             let rows = rows.chain(grants).chain(keys);
             Ok((rows.map(Change::Remove).collect(), ()))

@@ -45,7 +45,7 @@ enum Source {
 #[utoipa::path(
     get, path = "/api/v1/explain", operation_id = "explain", tag = "explain",
     params(
-        ("user" = Option<String>, Query, description = "About whom; who asks, with their key, when absent"),
+        ("user" = Option<String>, Query, description = "About whom; who asks when absent. Who asks about themselves is judged with the key they have"),
         ("action" = Permission, Query),
         ("repository" = String, Query),
     ),
@@ -74,6 +74,8 @@ pub(super) fn show(desk: Desk<'_>, call: Call) -> Answer {
     json(StatusCode::OK, &answer)
 }
 
+/// Who it is about. Who asks is judged as they came: a key learns no more than what it may itself.
+///
 /// # Errors
 /// 403 for somebody else.
 fn about(desk: Desk<'_>, user: Option<UserName>) -> Result<Principal, Problem> {
@@ -81,8 +83,10 @@ fn about(desk: Desk<'_>, user: Option<UserName>) -> Result<Principal, Problem> {
     let Some(name) = user else {
         return Ok(own.clone());
     };
-    let is_self = matches!(own, Principal::User { name: own, .. } if *own == name);
-    if is_self || desk.caller.is_administrator() {
+    if matches!(own, Principal::User { name: own, .. } if *own == name) {
+        return Ok(own.clone());
+    }
+    if desk.caller.is_administrator() {
         return Ok(Principal::User { name, key: None });
     }
     Err(forbidden(

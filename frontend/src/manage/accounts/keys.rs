@@ -1,8 +1,9 @@
 //! API keys. Users have their own; server administrators have everybody's, and robots'.
 //!
 //! A key never makes, changes or revokes one that allows more than itself, or for longer: who takes
-//! a key has taken what it says, and no more. A robot that does not administer the server has no
-//! keys.
+//! a key has taken what it says, and no more; the accounts see to it. A key that has scopes knows no
+//! keys but itself and those made with it, unless it administers the server. A robot that does not
+//! administer the server has no keys.
 
 #![expect(
     clippy::option_option,
@@ -16,12 +17,13 @@ use super::listing::{Filter, Listing};
 use super::{Desk, demanded, done, forbidden, made, nullable, thing};
 use crate::access::Caller;
 use crate::accounts::{
-    AccountError, Accounts, ApiKey, KeyId, KeyName, KeyPatch, KeyScope, NewKey, On, Permission,
-    Permissions, Principal, Thing, UserName, are_within,
+    AccountError, Accounts, ApiKey, Directory, KeyId, KeyName, KeyPatch, KeyScope, NewKey, On,
+    Permission, Permissions, Principal, Thing, UserName,
 };
 use crate::manage::{Answer, Problem, ProblemCode, json};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
 /// An API key, without its secret.
@@ -37,6 +39,9 @@ struct Shown {
     owner: Option<UserName>,
     /// What it may; null for all that its owner may.
     scopes: Option<Vec<Scope>>,
+    /// The key it was made with, and is revoked with; null where there was none.
+    #[schema(value_type = Option<String>)]
+    made_by: Option<KeyId>,
     /// When it was made, in milliseconds since the epoch.
     created: u64,
     /// From when on it lets nobody in, in milliseconds since the epoch; null for never.
@@ -101,7 +106,8 @@ struct Patch {
     expires: Option<Option<u64>>,
 }
 
-/// Keys in the order of their ids: one's own, for an administrator of the server all.
+/// Keys in the order of their ids: one's own, for an administrator of the server all. A key that has
+/// scopes sees itself and those made with it.
 #[utoipa::path(
     get, path = "/api/v1/keys", operation_id = "key_list", tag = "keys",
     params(
@@ -117,8 +123,9 @@ pub(super) fn list(desk: Desk<'_>, call: Call) -> Answer {
     let owner = query.take::<UserName>("owner")?;
     let page = query.page::<KeyId>()?;
     let directory = desk.accounts.directory();
+    let reach = Reach::of(desk.caller, &directory);
     let keys = directory.keys(page.after);
-    let keys = keys.filter(|key| reaches(desk.caller, key));
+    let keys = keys.filter(|key| reach.has(key));
     let keys = keys.filter(|key| owner.is_none() || key.owner == owner);
     let keys = keys.filter(|key| filter.fits(key.name.as_str()));
     let position = |key: &&ApiKey| key.id.to_string();
@@ -135,6 +142,7 @@ pub(super) fn list(desk: Desk<'_>, call: Call) -> Answer {
     request_body = Create,
     responses(
         (status = 201, description = "The key, and its secret", body = Made),
+        (status = 400, description = "It cannot be a key, or there are too many of this owner"),
         (status = 403, description = "Somebody else's, or more than the caller's own key may"),
         (status = 404, description = "There is no such owner"),
         (status = 409, description = "The owner has one of that name"),
@@ -147,13 +155,12 @@ pub(super) async fn create(desk: Desk<'_>, call: Call) -> Answer {
         let now = desk.accounts.wall();
         now.saturating_add(lifetime)
     });
-    let scopes = create.scopes.map(stored);
-    within(desk, scopes.as_deref(), expires)?;
     let new = NewKey {
         name: create.name,
         owner,
-        scopes,
+        scopes: create.scopes.map(stored),
         expires,
+        made_by: desk.caller.key(),
     };
     let (key, text) = desk.accounts.create_key(new).await?;
     let answer = Made {
@@ -200,19 +207,13 @@ pub(super) async fn change(desk: Desk<'_>, id: KeyId, call: Call) -> Answer {
         scopes: patch.scopes.map(|scopes| scopes.map(stored)),
         expires: patch.expires,
     };
-    within(desk, key.scopes.as_deref(), key.expires)?;
-    let scopes = patch.scopes.as_ref().unwrap_or(&key.scopes);
-    within(
-        desk,
-        scopes.as_deref(),
-        patch.expires.unwrap_or(key.expires),
-    )?;
-    let key = desk.accounts.change_key(id, patch, version).await?;
+    let by = desk.caller.key();
+    let key = desk.accounts.change_key(id, patch, version, by).await?;
     thing(key.version, &Shown::new(&key, desk.accounts))
 }
 
-/// Revokes a key: it, and every token that was issued for it, lets nobody in from now on. Durable
-/// then.
+/// Revokes a key and those made with it, or with one of these: they, and every token that was issued
+/// for them, let nobody in from now on. Durable then.
 #[utoipa::path(
     delete, path = "/api/v1/keys/{key}", operation_id = "key_revoke", tag = "keys",
     params(
@@ -220,7 +221,7 @@ pub(super) async fn change(desk: Desk<'_>, id: KeyId, call: Call) -> Answer {
         Condition,
     ),
     responses(
-        (status = 204, description = "It is revoked"),
+        (status = 204, description = "It is revoked, with those made with it"),
         (status = 403, description = "It allows more than the caller's own key"),
         (status = 404, description = "There is none"),
         (status = 412, description = "It has changed since"),
@@ -230,23 +231,18 @@ pub(super) async fn revoke(desk: Desk<'_>, id: KeyId, call: Call) -> Answer {
     let key = known(desk, id)?;
     let version = demanded(&call, Some(key.version))?;
     call.plain()?;
-    within(desk, key.scopes.as_deref(), key.expires)?;
-    desk.accounts.revoke_key(id, version).await?;
+    let by = desk.caller.key();
+    desk.accounts.revoke_key(id, version, by).await?;
     done()
 }
 
 /// The key, if it is there for the caller.
 fn known(desk: Desk<'_>, id: KeyId) -> Result<ApiKey, Problem> {
     let directory = desk.accounts.directory();
-    let key = directory.key(id).filter(|key| reaches(desk.caller, key));
+    let reach = Reach::of(desk.caller, &directory);
+    let key = directory.key(id).filter(|key| reach.has(key));
     let key = key.ok_or_else(|| AccountError::unknown(Thing::Key, id))?;
     Ok(key.clone())
-}
-
-/// Whether a key is there for the caller.
-fn reaches(caller: &Caller, key: &ApiKey) -> bool {
-    let is_own = key.owner.is_some() && key.owner.as_ref() == user(caller);
-    is_own || caller.is_administrator()
 }
 
 /// The user who asks.
@@ -277,31 +273,43 @@ fn owner(caller: &Caller, named: Option<Option<UserName>>) -> Result<Option<User
     }
 }
 
-/// Lets through what the caller's key reaches, or everything of theirs who came without one.
-///
-/// # Errors
-/// 403 when that is less.
-fn within(
-    desk: Desk<'_>,
-    scopes: Option<&[KeyScope]>,
-    expires: Option<u64>,
-) -> Result<(), Problem> {
-    let Some(id) = desk.caller.key() else {
-        return Ok(());
-    };
-    let directory = desk.accounts.directory();
-    let own = directory.key(id);
-    let own = own.ok_or_else(|| forbidden("the caller's key was revoked"))?;
-    if !are_within(scopes, own.scopes.as_deref()) {
-        let detail = format!("key {id}, which the caller has, may not all that this key may");
-        return Err(forbidden(detail));
+/// Which keys are there for somebody.
+enum Reach<'a> {
+    Everybodys,
+    Own(&'a UserName),
+    /// Of their own, these.
+    Some(&'a UserName, BTreeSet<KeyId>),
+    Nobodys,
+}
+
+// === impl Reach ===
+
+impl<'a> Reach<'a> {
+    fn of(caller: &'a Caller, directory: &Directory) -> Self {
+        if caller.is_administrator() {
+            return Self::Everybodys;
+        }
+        let Some(name) = user(caller) else {
+            return Self::Nobodys;
+        };
+        match caller.key() {
+            // One that is gone has none of them.
+            Some(id) if directory.key(id).is_none_or(|key| key.scopes.is_some()) => {
+                Self::Some(name, directory.made_with([id]))
+            }
+            _ => Self::Own(name),
+        }
     }
-    let outlives = |end: u64| expires.is_none_or(|expires| expires > end);
-    if own.expires.is_some_and(outlives) {
-        let detail = format!("key {id}, which the caller has, expires before this key");
-        return Err(forbidden(detail));
+
+    fn has(&self, key: &ApiKey) -> bool {
+        let is_of = |name: &UserName| key.owner.as_ref() == Some(name);
+        match self {
+            Self::Everybodys => true,
+            Self::Own(name) => is_of(name),
+            Self::Some(name, ids) => is_of(name) && ids.contains(&key.id),
+            Self::Nobodys => false,
+        }
     }
-    Ok(())
 }
 
 fn stored(scopes: Vec<Scope>) -> Vec<KeyScope> {
@@ -324,6 +332,7 @@ impl Shown {
             name: key.name.clone(),
             owner: key.owner.clone(),
             scopes: scopes.map(|scopes| scopes.iter().map(scope).collect()),
+            made_by: key.made_by,
             created: key.created,
             expires: key.expires,
             last_used: accounts.last_used(key.id),

@@ -15,6 +15,7 @@ impl From<AccountError> for Problem {
             AccountError::BuiltIn(_) => ProblemCode::BuiltIn,
             AccountError::InUse { .. } => ProblemCode::InUse,
             AccountError::Invalid(_) => ProblemCode::BodyInvalid,
+            AccountError::BeyondKey(_) => ProblemCode::Forbidden,
             AccountError::Password(_) => ProblemCode::PasswordUnfit,
             AccountError::WrongPassword => ProblemCode::WrongPassword,
             AccountError::Busy(wait) => {

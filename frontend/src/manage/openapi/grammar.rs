@@ -7,6 +7,7 @@
 //!    makes requests of both kinds from the document and sends them to a server.
 //! 3. What is answered is told without: nobody has to check it.
 
+use crate::accounts::On;
 use crate::audit::Action;
 use floundr_engine::name::RepositoryName;
 use serde_json::Value;
@@ -16,7 +17,8 @@ use std::collections::BTreeSet;
 const ACCOUNT: &str = "^[A-Za-z0-9_][A-Za-z0-9._+@-]{0,127}$";
 const REPOSITORY: &str =
     "^[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)*$";
-const PATTERN: &str = "^[A-Za-z0-9._/*?-]{1,512}$";
+/// `**` is one wildcard of the eight it may have.
+const PATTERN: &str = "^([A-Za-z0-9._/-]+|[A-Za-z0-9._/-]*((\\*\\*?|\\?)[A-Za-z0-9._/-]*){1,8})$";
 const TAG: &str = "^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$";
 const DIGEST: &str = "^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}|blake3:[0-9a-f]{64})$";
 const REFERENCE: &str = "^([A-Za-z0-9_][A-Za-z0-9._-]{0,127}|sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}|blake3:[0-9a-f]{64})$";
@@ -106,8 +108,10 @@ fn form(place: &str, name: &str, schema: &mut Value) {
             &mut *schema
         };
         texts["pattern"] = pattern.into();
-        if pattern == REPOSITORY {
-            texts["maxLength"] = RepositoryName::MAX_LEN.into();
+        match pattern {
+            REPOSITORY => texts["maxLength"] = RepositoryName::MAX_LEN.into(),
+            PATTERN => texts["maxLength"] = On::MAX_LEN.into(),
+            _ => {}
         }
     }
     match name {
@@ -245,6 +249,23 @@ mod tests {
         assert!(taken.len() > 50, "{taken:?}");
         taken.retain(|(place, name, schema)| !is_free(place, name) && !has_form(schema));
         assert!(taken.is_empty(), "{taken:?}");
+    }
+
+    #[test]
+    fn the_form_of_a_pattern_has_its_bounds_wherever_it_stands() {
+        let document: Value = serde_json::from_str(&document()).unwrap();
+        let schemas = &document["components"]["schemas"];
+        let texts = [
+            &schemas["NewGrant"]["properties"]["on"],
+            &schemas["KeyScope"]["properties"]["on"],
+            &schemas["RepositoryPatch"]["properties"]["immutable_tags"]["items"],
+        ];
+        for texts in texts {
+            assert_eq!(texts["maxLength"], On::MAX_LEN, "{texts}");
+            let wildcards = format!("){{1,{}}})$", On::MAX_WILDCARDS);
+            let pattern = texts["pattern"].as_str().unwrap();
+            assert!(pattern.ends_with(&wildcards), "{texts}");
+        }
     }
 
     #[test]

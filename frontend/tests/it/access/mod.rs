@@ -114,6 +114,7 @@ impl World {
             owner: owner.map(|owner| owner.parse().unwrap()),
             scopes: on.map(|on| vec![scope(on)]),
             expires: None,
+            made_by: None,
         };
         self.accounts.create_key(new).await.unwrap().1
     }

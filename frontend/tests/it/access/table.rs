@@ -236,7 +236,11 @@ async fn credentials(world: &World) -> Vec<String> {
     world.clock.pass(LIFETIME + Duration::from_secs(1));
     let token = world.bearer("admin", &scope).await;
     let key = world.key(Some("admin"), "revoked", None).await;
-    world.accounts.revoke_key(key.id(), None).await.unwrap();
+    world
+        .accounts
+        .revoke_key(key.id(), None, None)
+        .await
+        .unwrap();
     let elsewhere = AccessOptions {
         service: "elsewhere".to_owned(),
         ..options()

@@ -248,7 +248,11 @@ async fn a_key_that_is_revoked_ends_the_tokens_that_were_given_for_it() {
     let bearer = format!("Bearer {}", answer["token"].as_str().unwrap());
     let get = "GET /v2/team/app/manifests/v1";
     world.call(&bearer, get, "").await.expect(200);
-    world.accounts.revoke_key(key.id(), None).await.unwrap();
+    world
+        .accounts
+        .revoke_key(key.id(), None, None)
+        .await
+        .unwrap();
     for authorization in [&bearer, &login] {
         world
             .call(authorization, get, "")

@@ -20,7 +20,7 @@ async fn a_key_is_made_shown_changed_and_revoked() {
     shown.as_object_mut().unwrap().remove("secret");
     let id = shown["id"].as_str().unwrap().to_owned();
     let expected = json!({
-        "id": id, "name": "ci", "owner": "jo", "scopes": scopes,
+        "id": id, "name": "ci", "owner": "jo", "scopes": scopes, "made_by": null,
         "created": now, "expires": now + DAY, "last_used": null,
     });
     assert_eq!(shown, expected);
@@ -215,18 +215,27 @@ async fn a_key_makes_changes_and_revokes_none_that_allows_more_than_itself() {
             .await
             .refused(403, "forbidden");
     }
-    for request in [
-        format!("PATCH /keys/{wide}"),
-        format!("DELETE /keys/{wide}"),
-    ] {
+    assert_eq!(office.revision(), before);
+    let new = json!({"name": "x", "scopes": scopes("team/app", &["push"])});
+    let made = office.make_key(office.key(&own), new.clone()).await;
+    let patch = |scopes| json!({"scopes": scopes});
+    let widened = patch(Value::Null);
+    let request = format!("PATCH /keys/{made}");
+    office
+        .ask(office.user("jo"), &request, widened)
+        .await
+        .json(200);
+    for request in [request.clone(), format!("DELETE /keys/{made}")] {
         let told = office
-            .ask(office.key(&own), &request, json!({"name": "x"}))
+            .ask(office.key(&own), &request, json!({"name": "y"}))
             .await;
         told.refused(403, "forbidden");
     }
-    assert_eq!(office.revision(), before);
-    let new = json!({"name": "x", "scopes": scopes("team/app", &["push"])});
-    let made = office.make_key(office.key(&own), new).await;
+    let narrowed = patch(new["scopes"].clone());
+    office
+        .ask(office.user("jo"), &request, narrowed)
+        .await
+        .json(200);
     for request in [
         format!("DELETE /keys/{made}"),
         format!("DELETE /keys/{own}"),
@@ -347,5 +356,65 @@ async fn what_cannot_be_a_key_is_refused() {
         .ask(office.user("jo"), "GET /keys/ci", Value::Null)
         .await
         .refused(400, "name-invalid");
+    assert_eq!(office.revision(), before);
+}
+
+#[tokio::test]
+async fn a_key_with_scopes_knows_itself_and_those_made_with_it_and_no_others() {
+    let office = Office::open().await;
+    let pull = scopes("a", &["pull"]);
+    let own = json!({"name": "own", "scopes": pull});
+    let own = office.make_key(office.user("jo"), own).await;
+    let all = office.user("jo");
+    let all = office.make_key(all, json!({"name": "all"})).await;
+    let new = |name: &str| json!({"name": name, "scopes": pull});
+    let made = office.make_key(office.key(&own), new("made")).await;
+    let later = office.make_key(office.key(&made), new("later")).await;
+    for (caller, expected) in [
+        (office.user("jo"), vec!["all", "later", "made", "own"]),
+        (office.key(&all), vec!["all", "later", "made", "own"]),
+        (office.key(&own), vec!["later", "made", "own"]),
+        (office.key(&made), vec!["later", "made"]),
+        (office.key(&later), vec!["later"]),
+    ] {
+        let told = office.ask(caller, "GET /keys", Value::Null).await;
+        let mut names = told.items("name");
+        names.sort_by_key(ToString::to_string);
+        assert_eq!(names, expected);
+    }
+    for (method, body) in [
+        ("GET", Value::Null),
+        ("PATCH", json!({"name": "x"})),
+        ("DELETE", Value::Null),
+    ] {
+        let request = format!("{method} /keys/{own}");
+        let told = office.ask(office.key(&made), &request, body).await;
+        told.refused(404, "unknown");
+    }
+    let request = format!("GET /keys/{later}");
+    let told = office.ask(office.key(&own), &request, Value::Null).await;
+    assert_eq!(told.json(200)["made_by"], made);
+    let request = format!("DELETE /keys/{own}");
+    let told = office.ask(office.user("jo"), &request, Value::Null).await;
+    told.done();
+    let told = office
+        .ask(office.user("jo"), "GET /keys", Value::Null)
+        .await;
+    assert_eq!(told.items("name"), ["all"]);
+}
+
+#[tokio::test]
+async fn a_request_that_comes_with_a_key_as_it_is_revoked_makes_none() {
+    let office = Office::open().await;
+    let own = office
+        .make_key(office.user("jo"), json!({"name": "own"}))
+        .await;
+    let caller = office.key(&own);
+    let request = format!("DELETE /keys/{own}");
+    let told = office.ask(office.user("jo"), &request, Value::Null).await;
+    told.done();
+    let before = office.revision();
+    let told = office.ask(caller, "POST /keys", json!({"name": "x"})).await;
+    told.refused(403, "forbidden");
     assert_eq!(office.revision(), before);
 }

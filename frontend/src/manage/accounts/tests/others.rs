@@ -402,6 +402,12 @@ async fn why_somebody_may_something_is_told_to_them_and_to_administrators() {
             json!([]),
         ),
         (
+            office.key(&key),
+            "user=jo&action=push&repository=team/app",
+            false,
+            json!([]),
+        ),
+        (
             office.key(&robot),
             "action=push&repository=b",
             true,
