@@ -54,7 +54,8 @@ impl Access {
     pub(crate) async fn token_of_query(&self, parts: &Parts) -> Result<Given, NoToken> {
         let gate = self.asked()?;
         let from = gate.client(parts);
-        gate.count_address(from).map_err(waiting)?;
+        gate.count_address(from)
+            .map_err(|refused| waiting(&refused))?;
         let credentials = Credentials::of(&parts.headers);
         let credentials = credentials.map_err(|error| Refused::Wrong(error.to_string()));
         let principal = match credentials {
@@ -87,7 +88,8 @@ impl Access {
     pub(crate) async fn token_of_form(&self, parts: &Parts, form: &[u8]) -> Result<Given, NoToken> {
         let gate = self.asked()?;
         let from = gate.client(parts);
-        gate.count_address(from).map_err(waiting)?;
+        gate.count_address(from)
+            .map_err(|refused| waiting(&refused))?;
         let (proof, request) = TokenRequest::of_form(form).map_err(NoToken::OAuth)?;
         let principal = match &proof {
             Proof::Password(credentials) => gate.log_in(credentials, from).await,
@@ -188,9 +190,9 @@ impl Gate {
 }
 
 /// 429.
-fn waiting(refused: Refused) -> NoToken {
+fn waiting(refused: &Refused) -> NoToken {
     let time = match refused {
-        Refused::Wait(time) => time,
+        Refused::Wait(time) => *time,
         Refused::Wrong(_) | Refused::Token(_) => Duration::ZERO,
     };
     NoToken::Api(super::gate::too_many(time))
