@@ -1,10 +1,11 @@
 //! Who may do what, over the whole pipeline: [`World`] is a registry with a user of each kind, and
 //! with credentials that are none any more.
 //!
-//! `table` is every endpoint by every kind of caller; `attacks` what somebody who means harm tries;
+//! `table` is every endpoint by every kind of caller; `attacks` and `floods` what somebody who means harm tries;
 //! `tokens` the token endpoint and the life of a token.
 
 mod attacks;
+mod floods;
 mod table;
 mod tokens;
 
