@@ -4,7 +4,10 @@ use crate::accounts::token::claims::Claims;
 use crate::accounts::{Directory, KeyId, Permission, Permissions, Principal, Reason};
 use floundr_engine::name::RepositoryName;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+/// The directory of a registry that needs none, made once.
+static NO_ACCOUNTS: LazyLock<Arc<Directory>> = LazyLock::new(Arc::default);
 
 /// Who a request is from, with the accounts of the moment it came. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -23,17 +26,17 @@ pub struct Caller {
 impl Caller {
     /// Whoever runs the server, who may everything.
     pub fn operator() -> Self {
-        Self::new(Principal::Operator, Arc::default(), 0)
+        Self::new(Principal::Operator, Arc::clone(&NO_ACCOUNTS), 0)
     }
 
     /// Whoever reaches a registry that is open.
     pub(crate) fn anybody() -> Self {
-        Self::new(Principal::Anybody, Arc::default(), 0)
+        Self::new(Principal::Anybody, Arc::clone(&NO_ACCOUNTS), 0)
     }
 
     /// Nobody, who may nothing.
     pub(crate) fn nobody() -> Self {
-        Self::new(Principal::Anonymous, Arc::default(), 0)
+        Self::new(Principal::Anonymous, Arc::clone(&NO_ACCOUNTS), 0)
     }
 
     /// `principal` by the accounts in `directory` at `now`, in milliseconds since the epoch.
