@@ -42,6 +42,13 @@ impl Gate {
     /// Cancel safe.
     pub(super) async fn identify(&self, parts: &Parts, outlives: bool) -> Result<Caller, Refused> {
         let from = self.client(parts);
+        if let Some(token) = Credentials::bearer_of(&parts.headers)
+            && !KeyText::looks_like(token)
+        {
+            let caller = self.of_token(token, outlives)?;
+            self.count(&caller, from)?;
+            return Ok(caller.from_address(from));
+        }
         let credentials = Credentials::of(&parts.headers);
         let caller = match credentials.map_err(|error| Refused::Wrong(error.to_string()))? {
             None => self.caller(Principal::Anonymous),

@@ -104,6 +104,19 @@ impl Credentials {
         Self::parse(line).map(Some)
     }
 
+    /// The token of a request as clients send it, without a copy: what every pull pays. Nothing for
+    /// anything else, which [`Credentials::of`] reads or refuses.
+    pub(crate) fn bearer_of(headers: &HeaderMap) -> Option<&str> {
+        let mut lines = headers.get_all(AUTHORIZATION).iter();
+        let (line, None) = (lines.next()?, lines.next()) else {
+            return None;
+        };
+        let token = std::str::from_utf8(line.as_bytes()).ok()?;
+        let token = token.strip_prefix("Bearer ")?;
+        let is_word = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+        is_word.then_some(token)
+    }
+
     fn parse(line: &str) -> Result<Self, CredentialsError> {
         let line = line.trim();
         let (scheme, rest) = line.split_once([' ', '\t']).unwrap_or((line, ""));
@@ -164,6 +177,38 @@ mod tests {
             user: user.to_owned(),
             password: Secret(password.to_owned()),
         }
+    }
+
+    #[test]
+    fn a_token_that_is_read_without_a_copy_is_the_one_that_is_read_otherwise() {
+        for line in [
+            "Bearer abc.def",
+            "Bearer ",
+            "Bearer  abc",
+            "Bearer a b",
+            "bearer abc",
+            "Basic abc",
+            "Bearer a\u{e4}",
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(
+                AUTHORIZATION,
+                HeaderValue::from_bytes(line.as_bytes()).unwrap(),
+            );
+            if let Some(token) = Credentials::bearer_of(&headers) {
+                let read = Credentials::of(&headers).unwrap().unwrap();
+                assert_eq!(
+                    read,
+                    Credentials::Bearer(Secret(token.to_owned())),
+                    "{line}"
+                );
+            }
+            headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer other"));
+            assert_eq!(Credentials::bearer_of(&headers), None);
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer abc.def"));
+        assert_eq!(Credentials::bearer_of(&headers), Some("abc.def"));
     }
 
     #[test]
