@@ -76,11 +76,21 @@ impl Caller {
         }
     }
 
-    /// The same caller, who may no more than a token says.
-    #[must_use]
-    pub(crate) fn narrowed_to(mut self, claims: Arc<Claims>) -> Self {
-        self.narrowed = Some(claims);
-        self
+    /// Who came with a token that was given to `principal`, and may no more than it says.
+    pub(crate) fn by_token(
+        principal: Principal,
+        (directory, now): (Arc<Directory>, u64),
+        claims: Arc<Claims>,
+    ) -> Self {
+        let is_user = matches!(principal, Principal::User { .. });
+        Self {
+            epoch: is_user.then_some(claims.epoch),
+            principal,
+            directory,
+            now,
+            from: None,
+            narrowed: Some(claims),
+        }
     }
 
     /// Who it is.

@@ -9,7 +9,7 @@ use crate::accounts::limits::{Requester, RetryAfter};
 use crate::accounts::token::claims::{Claims, Kind, Subject};
 use crate::accounts::token::credentials::Credentials;
 use crate::accounts::token::signer::{Expected, TokenError};
-use crate::accounts::{KeyText, LogInError, Principal};
+use crate::accounts::{Directory, KeyText, LogInError, Principal};
 use http::HeaderMap;
 use http::request::Parts;
 use std::net::{IpAddr, Ipv4Addr};
@@ -135,8 +135,9 @@ impl Gate {
             Err(TokenError::Expired(claims)) if outlives => claims,
             Err(error) => return Err(Refused::Token(error.to_string())),
         };
-        let principal = self.subject(&claims)?;
-        Ok(self.caller(principal).narrowed_to(claims))
+        let (directory, now) = (self.accounts.directory(), self.accounts.wall());
+        let principal = subject(&claims, &directory, now)?;
+        Ok(Caller::by_token(principal, (directory, now), claims))
     }
 
     /// What a token says, when it is this registry's.
@@ -151,30 +152,7 @@ impl Gate {
 
     /// Who a token was given to, if what it was given for still lets somebody in.
     pub(super) fn subject(&self, claims: &Claims) -> Result<Principal, Refused> {
-        let directory = self.accounts.directory();
-        let (principal, is_same) = match &claims.subject {
-            Subject::Anonymous => return Ok(Principal::Anonymous),
-            Subject::Robot(key) => (Principal::Robot(*key), true),
-            Subject::User(name) => {
-                let user = directory.user(name);
-                let principal = Principal::User {
-                    name: name.clone(),
-                    key: claims.key,
-                };
-                (
-                    principal,
-                    user.is_some_and(|user| user.epoch == claims.epoch),
-                )
-            }
-        };
-        if !is_same {
-            let text = "the token's user is gone or has another password since it was given";
-            return Err(Refused::Token(text.to_owned()));
-        }
-        match directory.check(&principal, self.accounts.wall()) {
-            Ok(()) => Ok(principal),
-            Err(reason) => Err(Refused::Token(format!("the token is of no use: {reason}"))),
-        }
+        subject(claims, &self.accounts.directory(), self.accounts.wall())
     }
 
     fn caller(&self, principal: Principal) -> Caller {
@@ -208,6 +186,33 @@ impl Gate {
         self.limits
             .request(requester, self.accounts.monotonic())
             .map_err(wait)
+    }
+}
+
+/// Who a token was given to, by the accounts in `directory`.
+fn subject(claims: &Claims, directory: &Directory, now: u64) -> Result<Principal, Refused> {
+    let (principal, is_same) = match &claims.subject {
+        Subject::Anonymous => return Ok(Principal::Anonymous),
+        Subject::Robot(key) => (Principal::Robot(*key), true),
+        Subject::User(name) => {
+            let user = directory.user(name);
+            let principal = Principal::User {
+                name: name.clone(),
+                key: claims.key,
+            };
+            (
+                principal,
+                user.is_some_and(|user| user.epoch == claims.epoch),
+            )
+        }
+    };
+    if !is_same {
+        let text = "the token's user is gone or has another password since it was given";
+        return Err(Refused::Token(text.to_owned()));
+    }
+    match directory.check(&principal, now) {
+        Ok(()) => Ok(principal),
+        Err(reason) => Err(Refused::Token(format!("the token is of no use: {reason}"))),
     }
 }
 
