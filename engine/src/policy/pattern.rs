@@ -68,6 +68,16 @@ impl Pattern {
 
     /// Whether it matches the whole of `name`.
     pub fn matches(&self, name: &str) -> bool {
+        // What most patterns are needs a comparison and no more.
+        let beginning = self.beginning();
+        match self.text.get(beginning.len()..) {
+            Some("") => name == beginning,
+            Some("**") => name.starts_with(beginning),
+            _ => name.starts_with(beginning) && self.parts_match(name),
+        }
+    }
+
+    fn parts_match(&self, name: &str) -> bool {
         // `at[i]`: the parts before `i` match what was read.
         let mut at = vec![false; self.parts.len() + 1];
         at[0] = true;
@@ -201,6 +211,49 @@ mod tests {
         );
         check("a/**/**/b", &["a/b", "a/x/b"], &["ab"]);
         check("a**/b", &["a/b", "ax/b", "ax/y/b"], &["b", "xa/b"]);
+    }
+
+    #[test]
+    fn the_short_way_finds_what_the_parts_find() {
+        let texts = [
+            "a",
+            "a/b",
+            "team/app",
+            "**",
+            "a**",
+            "team/**",
+            "team**",
+            "team/*",
+            "*",
+            "?",
+            "t?am/**",
+            "**/app",
+            "team/**/x",
+            "**a",
+            "a*b",
+        ];
+        let names = [
+            "a",
+            "b",
+            "a/b",
+            "ab",
+            "aab",
+            "team",
+            "team/app",
+            "team/a/x",
+            "team/x",
+            "teams/app",
+            "x/team/app",
+            "app",
+            "",
+        ];
+        for text in texts {
+            let pattern: Pattern = text.parse().unwrap();
+            for name in names {
+                let (short, parts) = (pattern.matches(name), pattern.parts_match(name));
+                assert_eq!(short, parts, "{text} on {name:?}");
+            }
+        }
     }
 
     #[test]
