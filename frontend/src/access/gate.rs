@@ -12,6 +12,7 @@
 
 use super::identity::{Refused, has_credentials};
 use super::{Access, Caller, Gate, Kind};
+use crate::accounts::limits::RetryAfter;
 use crate::accounts::token::challenge::{Challenge, Refusal};
 use crate::accounts::token::credentials::Credentials;
 use crate::accounts::token::scope;
@@ -24,6 +25,7 @@ use floundr_engine::name::RepositoryName;
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::request::Parts;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// A request that is not let through: why, from whom if that is known, and where it came from.
 #[derive(Debug)]
@@ -204,9 +206,8 @@ impl Gate {
 }
 
 /// 429.
-pub(super) fn too_many(time: std::time::Duration) -> ApiError {
-    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
-    let seconds = seconds.max(1);
+pub(super) fn too_many(time: Duration) -> ApiError {
+    let seconds = RetryAfter(time).whole_seconds();
     let message = format!("too many requests: try again in {seconds} s");
     ApiError::new(ErrorCode::TooManyRequests, message)
         .with_header(RETRY_AFTER, HeaderValue::from(seconds))

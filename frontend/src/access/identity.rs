@@ -160,14 +160,13 @@ impl Gate {
     }
 
     /// Counts a request for a token against what its address may make.
-    pub(super) fn count_address(&self, from: Option<IpAddr>) -> Result<(), Refused> {
-        let (Some(from), Some(_)) = (from, self.options.requests_per_second) else {
-            return Ok(());
-        };
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub(super) fn count_address(&self, from: Option<IpAddr>) -> Result<(), RetryAfter> {
+        let Some(from) = from else { return Ok(()) };
         let requester = Requester::Address(from);
-        self.limits
-            .request(requester, self.accounts.monotonic())
-            .map_err(wait)
+        self.limits.request(requester, self.accounts.monotonic())
     }
 
     /// Counts the request against what its principal or address may make.

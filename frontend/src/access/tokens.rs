@@ -55,7 +55,7 @@ impl Access {
         let gate = self.asked()?;
         let from = gate.client(parts);
         gate.count_address(from)
-            .map_err(|refused| waiting(&refused))?;
+            .map_err(|wait| NoToken::Api(super::gate::too_many(wait.0)))?;
         let credentials = Credentials::of(&parts.headers);
         let credentials = credentials.map_err(|error| Refused::Wrong(error.to_string()));
         let principal = match credentials {
@@ -68,14 +68,7 @@ impl Access {
         let refusal = |refused| NoToken::Api(gate.refusal(refused, parts, Scope::Open));
         let principal = principal.map_err(refusal)?;
         let request = TokenRequest::of_query(parts.uri.query());
-        let answer = gate.give(&principal, &request)?;
-        let called = called(&principal, &gate.accounts.directory());
-        Ok(Given {
-            answer,
-            principal,
-            from,
-            called,
-        })
+        gate.given(principal, &request, from)
     }
 
     /// The answer to `POST /auth/token`.
@@ -89,7 +82,7 @@ impl Access {
         let gate = self.asked()?;
         let from = gate.client(parts);
         gate.count_address(from)
-            .map_err(|refused| waiting(&refused))?;
+            .map_err(|wait| NoToken::Api(super::gate::too_many(wait.0)))?;
         let (proof, request) = TokenRequest::of_form(form).map_err(NoToken::OAuth)?;
         let principal = match &proof {
             Proof::Password(credentials) => gate.log_in(credentials, from).await,
@@ -102,14 +95,7 @@ impl Access {
                 "the refresh token is not valid (any more)",
             )),
         })?;
-        let answer = gate.give(&principal, &request)?;
-        let called = called(&principal, &gate.accounts.directory());
-        Ok(Given {
-            answer,
-            principal,
-            from,
-            called,
-        })
+        gate.given(principal, &request, from)
     }
 
     /// The gate, where there is one: an open registry asks nobody for a token.
@@ -131,6 +117,20 @@ impl Gate {
         let claims = self.verified(token, Kind::Refresh);
         let claims = claims.map_err(|error| Refused::Token(error.to_string()))?;
         self.subject(&claims)
+    }
+
+    fn given(
+        &self,
+        principal: Principal,
+        request: &TokenRequest,
+        from: Option<IpAddr>,
+    ) -> Result<Given, NoToken> {
+        Ok(Given {
+            answer: self.give(&principal, request)?,
+            called: called(&principal, &self.accounts.directory()),
+            principal,
+            from,
+        })
     }
 
     fn give(&self, principal: &Principal, request: &TokenRequest) -> Result<TokenAnswer, NoToken> {
@@ -187,15 +187,6 @@ impl Gate {
             _ => 0,
         }
     }
-}
-
-/// 429.
-fn waiting(refused: &Refused) -> NoToken {
-    let time = match refused {
-        Refused::Wait(time) => *time,
-        Refused::Wrong(_) | Refused::Token(_) => Duration::ZERO,
-    };
-    NoToken::Api(super::gate::too_many(time))
 }
 
 fn subject(principal: &Principal) -> Subject {

@@ -176,16 +176,11 @@ impl Management {
         (parts, body): (&Parts, impl Future<Output = Result<Bytes, Problem>>),
     ) -> Answer {
         let route = route?;
-        if let Err(problem) = admission::admit(caller, route.need()) {
-            if problem.code() == ProblemCode::Forbidden {
-                self.note_denied(caller, parts, problem.status());
-            }
-            return Err(problem);
-        }
+        self.admit(caller, &route, parts)?;
         let body = body.await?;
         // Who takes long to send it may have lost the right meanwhile.
         let caller = &self.present(caller);
-        admission::admit(caller, route.need())?;
+        self.admit(caller, &route, parts)?;
         let deed = trail::deed(&route, &body);
         let deed = deed.map(|deed| Pending::new(deed, Doer::of(caller, parts), self.services()));
         let answer = match Call::new(caller.clone(), parts, body) {
@@ -198,6 +193,17 @@ impl Management {
             deed.answered(status.as_u16());
         }
         answer
+    }
+
+    /// Lets through who may ask; writes down who is known and may not.
+    fn admit(&self, caller: &Caller, route: &ManageRoute, parts: &Parts) -> Result<(), Problem> {
+        let admitted = admission::admit(caller, route.need());
+        if let Err(problem) = &admitted
+            && problem.code() == ProblemCode::Forbidden
+        {
+            self.note_denied(caller, parts, problem.status());
+        }
+        admitted
     }
 
     async fn dispatch(&self, route: ManageRoute, call: Call) -> Answer {

@@ -2,8 +2,8 @@
 //! accounts.
 //!
 //! Elsewhere: an answer to a client that is still sending, and a TLS hello on a plain port, in
-//! `connections`. Waits for accounts: challenges, the token endpoint's two methods, scopes, the
-//! life of a token, 401, 403 and 429.
+//! `connections`; challenges, the token endpoint's two methods, scopes, the life of a token, 401, 403 and
+//! 429, in `access`.
 
 use super::registry::{OCI_MANIFEST, TestRegistry, image, sha256};
 use floundr_engine::disk::Fault;

@@ -167,8 +167,8 @@ async fn parallel_fetchers_read_closed_ranges_without_a_redirect() {
     assert_eq!(joined, content);
 }
 
-/// Pull: containerd's mirrors send `?ns=docker.io`; OCI-Namespace echoes it. (Anonymous reads of
-/// mirrors wait for accounts.)
+/// Pull: containerd's mirrors send `?ns=docker.io`; OCI-Namespace echoes it. (Anonymous reads are
+/// in `access`.)
 #[tokio::test]
 async fn the_namespace_of_a_mirror_is_echoed() {
     let registry = TestRegistry::start().await;

@@ -1,6 +1,6 @@
 //! What clients demand of uploads, one test per line: each replays a client's requests.
 //!
-//! Elsewhere: `Expect: 100-continue` in `connections`. The order of scopes waits for accounts.
+//! Elsewhere: `Expect: 100-continue` in `connections`. Scopes are in `access`.
 
 use super::registry::{OCI_MANIFEST, TestRegistry, image, sha256, with_parameter};
 use bytes::Bytes;
@@ -140,7 +140,7 @@ async fn podman_sends_one_patch_and_wants_exactly_202_then_201() {
 }
 
 /// Upload, podman, skopeo, buildah: mounts from, and HEADs of, many remembered repositories must not
-/// poison the push. (A repository one may not read waits for accounts.)
+/// poison the push. (A repository one may not read is in `access`.)
 #[tokio::test]
 async fn podman_tries_mounts_from_many_repositories_without_harm() {
     let registry = TestRegistry::start().await;

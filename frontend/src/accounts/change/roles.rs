@@ -1,6 +1,7 @@
 //! Changes of roles.
 
 use super::{AccountError, Thing, expect_version};
+use crate::accounts::directory::Directory;
 use crate::accounts::model::Role;
 use crate::accounts::store::{Change, Row, RowKey};
 use crate::accounts::{Accounts, Permissions, RoleName};
@@ -49,12 +50,7 @@ impl Accounts {
         version: Option<u64>,
     ) -> Result<Role, AccountError> {
         self.change(|directory| {
-            let role = directory.role(name);
-            let role = role.ok_or_else(|| AccountError::unknown(Thing::Role, name))?;
-            if role.is_built_in() {
-                return Err(AccountError::BuiltIn(name.to_string()));
-            }
-            expect_version(Thing::Role, name, version, role.version)?;
+            expect_own(directory, name, version)?;
             let role = Role {
                 name: name.clone(),
                 permissions,
@@ -78,12 +74,7 @@ impl Accounts {
         version: Option<u64>,
     ) -> Result<(), AccountError> {
         self.change(|directory| {
-            let role = directory.role(name);
-            let role = role.ok_or_else(|| AccountError::unknown(Thing::Role, name))?;
-            if role.is_built_in() {
-                return Err(AccountError::BuiltIn(name.to_string()));
-            }
-            expect_version(Thing::Role, name, version, role.version)?;
+            expect_own(directory, name, version)?;
             let grants = directory.grants(None).filter(|grant| grant.role == *name);
             let grants = grants.count();
             if grants > 0 {
@@ -94,4 +85,18 @@ impl Accounts {
         })
         .await
     }
+}
+
+/// That there is a role which is not built in, and has the version a change was made from.
+fn expect_own(
+    directory: &Directory,
+    name: &RoleName,
+    version: Option<u64>,
+) -> Result<(), AccountError> {
+    let role = directory.role(name);
+    let role = role.ok_or_else(|| AccountError::unknown(Thing::Role, name))?;
+    if role.is_built_in() {
+        return Err(AccountError::BuiltIn(name.to_string()));
+    }
+    expect_version(Thing::Role, name, version, role.version)
 }

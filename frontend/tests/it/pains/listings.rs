@@ -7,7 +7,7 @@ use super::super::registry::{
 use serde_json::json;
 
 /// Line 8: the pages of the catalog, whatever their size, joined are the sorted set of the names.
-/// (The cost of a page is the engine's test; what one may see waits for accounts.)
+/// (The cost of a page is the engine's test; what one may see is in `access`.)
 #[tokio::test]
 async fn pain_08_the_catalog_drops_no_name_that_another_begins_with() {
     let registry = TestRegistry::start().await;

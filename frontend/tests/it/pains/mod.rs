@@ -5,14 +5,9 @@
 //! of pulls (part of 25) in `blobs`; memory under large uploads (19) in `.ci/limits`; the cost of a
 //! page (8) among the engine's tests of its metadata.
 //!
-//! Waits for accounts, because only they can show it:
-//! - 13, a token that expires during an upload
-//! - 14, requests at the token endpoint
-//! - 21, quotas
-//! - 22, who may do what
-//! - 23, the price of a password
-//!
-//! and the parts of 8 (a catalog of what one may see) and 15 (a source one may not read).
+//! With accounts, in `access`: a token that expires during an upload (13), requests at the token endpoint
+//! (14), who may do what (22), the price of a password (23), a catalog of what one may see (of 8) and a
+//! source one may not read (of 15). Quotas (21) are in `rules`.
 
 mod machine; // a disk that a test holds, fails and counts; clocks that it moves
 

@@ -68,7 +68,7 @@ async fn pain_12_a_manifest_above_the_limit_is_told_so_in_json() {
 }
 
 /// Line 15: a mount that cannot be done is never refused: it answers 202 with a session. (A source
-/// that may not be read waits for accounts.)
+/// that may not be read is in `access`.)
 #[tokio::test]
 async fn pain_15_a_mount_that_cannot_be_done_opens_a_session() {
     let registry = TestRegistry::start().await;
