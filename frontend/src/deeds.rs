@@ -263,4 +263,31 @@ mod tests {
         let deed = Deed::new(Action::UserCreate, "jo").with_body(b"[]");
         assert_eq!(deed.detail, None);
     }
+
+    #[tokio::test]
+    async fn a_deed_that_nobody_waits_for_is_written_down_as_one_that_may_have_been_done() {
+        use floundr_engine::clock::Hands;
+        use floundr_engine::disk::MemoryDisk;
+        use std::sync::Arc;
+        let mut options = floundr_engine::Options::new("/store");
+        options.disk = Arc::new(MemoryDisk::new());
+        let engine = floundr_engine::Engine::open(options).await.unwrap();
+        let audit = crate::audit::AuditLog::in_memory(Arc::new(Hands::default())).unwrap();
+        let services = Services::new(&engine, None, audit);
+        let (parts, ()) = http::Request::new(()).into_parts();
+        let begin = |object: &str| {
+            let doer = Doer::of(&Caller::operator(), &parts);
+            Pending::new(Deed::new(Action::Push, object), doer, &services)
+        };
+        begin("answered").answered(201);
+        drop(begin("given up"));
+        services.audit.flush().await.unwrap();
+        let filter = crate::audit::Filter::default();
+        let page = services.audit.query(filter, None, 10).await.unwrap();
+        let events = page.records.iter().map(|record| &record.event);
+        let told: Vec<_> = events
+            .map(|event| (event.object.as_str(), event.result))
+            .collect();
+        assert_eq!(told, [("given up", 499), ("answered", 201)]);
+    }
 }

@@ -179,3 +179,43 @@ fn epoch(principal: &Principal, directory: &Directory) -> Option<u64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::{Accounts, MemoryAccountStore, TokenSecrets, UserPatch};
+    use floundr_engine::clock::Hands;
+
+    #[tokio::test]
+    async fn who_logged_in_with_a_password_that_has_ended_is_nobody_afterwards() {
+        let store = MemoryAccountStore::default();
+        let clock = Arc::new(Hands::default());
+        let accounts = Accounts::open(store, clock, TokenSecrets::Kept)
+            .await
+            .unwrap();
+        let name = "admin".parse().unwrap();
+        accounts
+            .create_first_administrator(&name, "a long password")
+            .await
+            .unwrap();
+        let principal = Principal::User {
+            name: name.clone(),
+            key: None,
+        };
+        let caller = Caller::new(principal.clone(), accounts.directory(), 0);
+        let role = "pusher".parse().unwrap();
+        accounts
+            .create_role(&role, Permission::Push.into())
+            .await
+            .unwrap();
+        assert_eq!(*caller.at(accounts.directory(), 0).principal(), principal);
+        let patch = UserPatch {
+            password: Some("another password".to_owned()),
+            ..UserPatch::default()
+        };
+        accounts.change_user(&name, patch, None).await.unwrap();
+        let later = caller.at(accounts.directory(), 0);
+        assert_eq!(*later.principal(), Principal::Anonymous);
+        assert!(!later.is_logged_in() && !later.is_administrator());
+    }
+}
