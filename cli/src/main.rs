@@ -11,6 +11,7 @@ mod output;
 mod profile;
 mod secret_file;
 mod terminal;
+mod tui;
 
 use clap::Parser as _;
 use commands::Failure;

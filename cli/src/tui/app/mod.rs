@@ -1,0 +1,423 @@
+//! [`App`]: the terminal client's state, and [`App::update`], which changes it by what happens. No I/O.
+//!
+//! Invariants:
+//! 1. Every tab has a stack of places, of which the first is the tab's own; a tab keeps its place while
+//!    another one is looked at.
+//! 2. An answer goes to the screen that asked, or nowhere when that is gone.
+//! 3. A dialog takes all keys while it is there; `Esc` always takes it away.
+//!
+//! What keys mean is in `keys`, logging in in `login`, the line below in `prompt`, drawing in `draw`.
+
+pub(crate) mod context;
+mod draw;
+mod input;
+mod login;
+pub(crate) mod place;
+mod prompt;
+
+use super::keys::{Reader, Tab};
+use super::message::{Effect, Event, Failure, Link, Message, Reply, Request, Ticket};
+use super::screens::{self, Screen};
+use super::server::{Address, Server};
+use super::theme::{Look, Paint, Tone};
+use super::widgets::dialog::Dialog;
+use context::{Asked, Context, Me, Order, Out};
+use place::Place;
+use prompt::Prompt;
+use ratatui::layout::{Rect, Size};
+use std::cell::Cell as Slot;
+use std::collections::BTreeMap;
+
+/// How long something that was told is shown, in milliseconds.
+const SAID_FOR: u64 = 8_000;
+
+/// What the terminal client begins with.
+#[derive(Debug)]
+pub(crate) struct Start {
+    /// The servers that are known.
+    pub(crate) servers: Vec<Server>,
+    /// Which of them to ask first; none: the user is asked.
+    pub(crate) current: Option<usize>,
+    /// How it looks.
+    pub(crate) look: Look,
+    /// The size of the terminal.
+    pub(crate) size: Size,
+    /// Milliseconds since the epoch.
+    pub(crate) now: u64,
+}
+
+/// The state of the terminal client.
+pub(crate) struct App {
+    size: Size,
+    now: u64,
+    look: Look,
+    servers: Vec<Server>,
+    /// Whom it asks.
+    server: Option<Server>,
+    link: Link,
+    me: Me,
+    /// The question who one is.
+    who: Option<Ticket>,
+    tab: Tab,
+    /// The tab that was looked at before.
+    tab_before: Tab,
+    stacks: BTreeMap<usize, Vec<Open>>,
+    dialog: Option<(Owner, Dialog)>,
+    prompt: Option<Prompt>,
+    reader: Reader,
+    said: Option<Said>,
+    asked: BTreeMap<Ticket, (Owner, Option<String>)>,
+    out: Out,
+    last_id: u64,
+    /// Where the tabs were drawn.
+    tabs_drawn: Slot<Rect>,
+}
+
+/// A place that is open.
+struct Open {
+    id: u64,
+    place: Place,
+    screen: Box<dyn Screen>,
+}
+
+/// Whose something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    App,
+    Screen(u64),
+}
+
+/// What was told.
+#[derive(Debug)]
+struct Said {
+    text: String,
+    tone: Tone,
+    at: u64,
+}
+
+// === impl App ===
+
+impl App {
+    /// The state at the beginning, and what is to be done first.
+    pub(crate) fn new(start: Start) -> (Self, Vec<Effect>) {
+        let mut app = Self {
+            size: start.size,
+            now: start.now,
+            look: start.look,
+            servers: start.servers,
+            server: None,
+            link: Link::Connecting,
+            me: Me::default(),
+            who: None,
+            tab: Tab::Overview,
+            tab_before: Tab::Overview,
+            stacks: BTreeMap::new(),
+            dialog: None,
+            prompt: None,
+            reader: Reader::default(),
+            said: None,
+            asked: BTreeMap::new(),
+            out: Out::default(),
+            last_id: 0,
+            tabs_drawn: Slot::new(Rect::ZERO),
+        };
+        match start
+            .current
+            .and_then(|which| app.servers.get(which))
+            .cloned()
+        {
+            Some(server) => app.connect(server),
+            None => app.first_start(),
+        }
+        let effects = app.settle();
+        (app, effects)
+    }
+
+    /// Changes the state by what happened; what is to be done outside because of it.
+    pub(crate) fn update(&mut self, message: Message) -> Vec<Effect> {
+        match message {
+            Message::Key(key) => self.key(key),
+            Message::Mouse(mouse) => self.mouse(mouse),
+            Message::Paste(text) => self.paste(&text),
+            Message::Resized(size) => self.size = size,
+            Message::Tick(now) => self.tick(now),
+            Message::Answered(ticket, reply) => self.answered(ticket, reply),
+            Message::Heard(event) => self.heard(&event),
+            Message::Link(link) => self.linked(link),
+            Message::Done(Ok(text)) => self.say(text, Tone::Good),
+            Message::Done(Err(text)) => self.say(text, Tone::Bad),
+        }
+        self.settle()
+    }
+
+    /// Whether something turns, and has to be drawn even if nothing happens.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.asked.is_empty() || self.link != Link::Up
+    }
+
+    /// What everything is drawn with.
+    fn paint(&self) -> Paint {
+        Paint {
+            look: self.look,
+            now: self.now,
+        }
+    }
+
+    /// Tells the user something.
+    fn say(&mut self, text: impl Into<String>, tone: Tone) {
+        self.said = Some(Said {
+            text: text.into(),
+            tone,
+            at: self.now,
+        });
+    }
+
+    // --- places ---
+
+    /// The stack of the tab that is looked at; its first place is opened when there is none.
+    fn stack(&mut self) -> &mut Vec<Open> {
+        let tab = self.tab;
+        let is_empty = self.stacks.get(&(tab as usize)).is_none_or(Vec::is_empty);
+        if is_empty {
+            self.push(Place::Tab(tab));
+        }
+        self.stacks.entry(tab as usize).or_default()
+    }
+
+    /// The place that is looked at.
+    fn here(&self) -> Option<&Open> {
+        self.stacks.get(&(self.tab as usize))?.last()
+    }
+
+    /// Opens a place on top of the tab's stack.
+    fn push(&mut self, place: Place) {
+        self.last_id += 1;
+        let id = self.last_id;
+        let screen = screens::open(&place);
+        self.stacks
+            .entry(self.tab as usize)
+            .or_default()
+            .push(Open { id, place, screen });
+        self.with(id, |screen, cx| screen.load(cx));
+    }
+
+    /// Goes to a place of another tab: on top of its first.
+    fn go(&mut self, place: Place) {
+        let tab = place.tab();
+        if tab != self.tab {
+            self.tab_before = self.tab;
+        }
+        self.tab = tab;
+        self.stack();
+        if let Place::Tab(_) = place {
+            return;
+        }
+        if self.here().is_none_or(|here| here.place != place) {
+            self.push(place);
+        }
+    }
+
+    /// Back to where one came from; at the first place of a tab to the tab before.
+    fn leave(&mut self) {
+        let stack = self.stack();
+        if stack.len() > 1 {
+            let gone = stack.pop();
+            if let Some(gone) = gone {
+                self.forget(gone.id);
+            }
+            if let Some(id) = self.here().map(|here| here.id) {
+                self.with(id, |screen, cx| screen.moved(cx));
+            }
+            return;
+        }
+        if self.tab != Tab::Overview {
+            let before = std::mem::replace(&mut self.tab_before, Tab::Overview);
+            self.tab = if before == self.tab {
+                Tab::Overview
+            } else {
+                before
+            };
+            self.stack();
+        }
+    }
+
+    /// Gives up what a screen that is gone asked for.
+    fn forget(&mut self, id: u64) {
+        let owner = Owner::Screen(id);
+        let gone = self
+            .asked
+            .iter()
+            .filter(|(_, (who, done))| *who == owner && done.is_none());
+        let gone: Vec<_> = gone.map(|(ticket, _)| *ticket).collect();
+        for ticket in gone {
+            self.asked.remove(&ticket);
+            self.out.effects.push(Effect::GiveUp(ticket));
+        }
+    }
+
+    /// Tells a screen something and carries out what it wants.
+    fn with(&mut self, id: u64, tell: impl FnOnce(&mut dyn Screen, &mut Context<'_>)) {
+        let registry = self.registry();
+        let open = self
+            .stacks
+            .values_mut()
+            .flatten()
+            .find(|open| open.id == id);
+        let Some(open) = open else {
+            return;
+        };
+        let mut cx = Context {
+            now: self.now,
+            me: &self.me,
+            registry: &registry,
+            out: &mut self.out,
+        };
+        tell(open.screen.as_mut(), &mut cx);
+        self.carry_out(Owner::Screen(id));
+    }
+
+    /// How the server is written where images are named.
+    fn registry(&self) -> String {
+        match self.server.as_ref().map(|server| &server.at) {
+            Some(Address::Url(url)) => {
+                let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+                rest.split('/').next().unwrap_or_default().to_owned()
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// Carries out what came together.
+    fn carry_out(&mut self, owner: Owner) {
+        for Asked { ticket, done } in std::mem::take(&mut self.out.asked) {
+            if done.is_some()
+                && let Some((whose, dialog)) = &mut self.dialog
+                && *whose == owner
+            {
+                dialog.sent();
+            }
+            self.asked.insert(ticket, (owner, done));
+        }
+        for order in std::mem::take(&mut self.out.orders) {
+            match order {
+                Order::Say(text, tone) => self.say(text, tone),
+                Order::Dialog(dialog) => self.dialog = Some((owner, dialog)),
+                Order::CloseDialog => self.dialog = None,
+                Order::Enter(place) => self.push(place),
+                Order::Go(place) => self.go(place),
+                Order::Leave => self.leave(),
+            }
+        }
+    }
+
+    /// What is to be done outside.
+    fn settle(&mut self) -> Vec<Effect> {
+        let effects = std::mem::take(&mut self.out.effects);
+        for effect in &effects {
+            if let Effect::GiveUp(ticket) = effect {
+                self.asked.remove(ticket);
+            }
+        }
+        effects
+    }
+
+    // --- the server ---
+
+    /// Asks something for the application itself.
+    fn ask(&mut self, request: Request, done: Option<String>) -> Ticket {
+        self.out.last_ticket += 1;
+        let ticket = Ticket(self.out.last_ticket);
+        self.asked.insert(ticket, (Owner::App, done));
+        self.out.effects.push(Effect::Ask(ticket, request));
+        ticket
+    }
+
+    fn answered(&mut self, ticket: Ticket, reply: Result<Reply, Failure>) {
+        let Some((owner, done)) = self.asked.remove(&ticket) else {
+            return;
+        };
+        if let Err(failure) = &reply
+            && failure.status() == Some(401)
+        {
+            self.unknown(&failure.to_string());
+        }
+        match (owner, done) {
+            (Owner::App, done) => self.own_answer(ticket, reply, done),
+            (Owner::Screen(id), None) => {
+                self.with(id, |screen, cx| screen.answered(ticket, reply, cx));
+            }
+            (Owner::Screen(id), Some(done)) => match reply {
+                Ok(reply) => {
+                    if self
+                        .dialog
+                        .as_ref()
+                        .is_some_and(|(whose, _)| *whose == owner)
+                    {
+                        self.dialog = None;
+                    }
+                    self.say(done, Tone::Good);
+                    self.with(id, |screen, cx| screen.changed(ticket, &reply, cx));
+                }
+                Err(failure) => self.refused(owner, &failure),
+            },
+        }
+    }
+
+    /// Shows a refusal where the change came from.
+    fn refused(&mut self, owner: Owner, failure: &Failure) {
+        match &mut self.dialog {
+            Some((whose, dialog)) if *whose == owner => dialog.refused(&failure.to_string()),
+            _ => self.say(failure.to_string(), Tone::Bad),
+        }
+    }
+
+    fn heard(&mut self, event: &Event) {
+        for id in self.open_ids() {
+            self.with(id, |screen, cx| screen.heard(event, cx));
+        }
+    }
+
+    fn open_ids(&self) -> Vec<u64> {
+        self.stacks.values().flatten().map(|open| open.id).collect()
+    }
+
+    fn linked(&mut self, link: Link) {
+        let was_down = matches!(self.link, Link::Down { .. });
+        self.link = link;
+        if self.link == Link::Up && was_down {
+            self.say("the server is back", Tone::Good);
+            self.ask_who();
+            self.refresh();
+        }
+    }
+
+    /// Has everything that is open read anew.
+    fn refresh(&mut self) {
+        for id in self.open_ids() {
+            self.with(id, |screen, cx| screen.load(cx));
+        }
+    }
+
+    fn tick(&mut self, now: u64) {
+        self.now = now;
+        if self
+            .said
+            .as_ref()
+            .is_some_and(|said| said.at + SAID_FOR <= now)
+        {
+            self.said = None;
+        }
+        for id in self.open_ids() {
+            self.with(id, |screen, cx| screen.tick(cx));
+        }
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let here = self.here().map(|here| &here.place);
+        f.debug_struct("App")
+            .field("here", &here)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,111 @@
+//! What all screens have in common: moving, searching, going about, dialogs, and a server that goes.
+
+use super::pilot::{NOW, Pilot, not_there, page, pictures};
+use crate::tui::message::{Effect, Failure, Link, Message, Request};
+use serde_json::{Value, json};
+
+fn uploads(request: &Request) -> Result<Value, Failure> {
+    let upload = |id: usize, name: &str| {
+        json!({
+            "id": format!("0198f5b2-7d4f-7e0a-8000-{id:012}"), "repository": name, "offset_bytes": id * 1_000_000,
+            "started": NOW - 60_000, "updated": NOW - 2_000, "expires_in_ms": 86_000_000, "active": id % 2 == 1,
+        })
+    };
+    match (
+        request.method.as_str(),
+        request.path.split('?').next().unwrap(),
+    ) {
+        ("GET", "/uploads") => Ok(page(
+            (1..40)
+                .map(|id| upload(id, &format!("team/app-{id}")))
+                .collect(),
+        )),
+        ("DELETE", _) => Ok(Value::Null),
+        _ => not_there(request),
+    }
+}
+
+#[test]
+fn the_uploads_look_like_this() {
+    pictures!("uploads", "gp", uploads);
+}
+
+#[test]
+fn every_key_is_on_the_help_screen() {
+    let mut pilot = Pilot::new(uploads);
+    pilot.resize(120, 200);
+    pilot.keys("?");
+    for section in crate::tui::keys::sections() {
+        for binding in section.bindings {
+            pilot.sees(binding.help);
+        }
+    }
+    pilot.keys("fno matter<enter>");
+    pilot.sees_no("half a page");
+}
+
+#[test]
+fn an_upload_is_ended_only_after_a_yes() {
+    let mut pilot = Pilot::new(uploads);
+    pilot.keys("gp2jd");
+    pilot.sees("team/app-3? ");
+    pilot.keys("n");
+    assert!(pilot.asked.iter().all(|asked| asked.starts_with("GET ")));
+    pilot.keys("dy");
+    pilot.has_asked("DELETE /uploads/0198f5b2-7d4f-7e0a-8000-000000000003");
+    pilot.sees("was ended");
+}
+
+#[test]
+fn a_search_and_a_filter_act_as_one_types() {
+    let mut pilot = Pilot::new(uploads);
+    pilot.keys("gp/app-2");
+    pilot.keys("<enter>nnd");
+    pilot.sees("team/app-21?");
+    pilot.keys("<esc><esc>fapp-3<enter>");
+    pilot.sees("Uploads 11 of 39");
+    pilot.keys("<esc>");
+    pilot.sees("Uploads 39");
+}
+
+#[test]
+fn a_broken_connection_is_seen_and_everything_is_read_anew_when_it_is_back() {
+    let mut pilot = Pilot::new(uploads);
+    pilot.keys("gp");
+    pilot.send(Message::Link(Link::Down {
+        why: "connection refused".to_owned(),
+        retry_at: NOW + 2_000,
+    }));
+    pilot.sees("not connected");
+    pilot.sees("team/app-3");
+    let before = pilot.asked.len();
+    pilot.send(Message::Link(Link::Up));
+    pilot.sees("the server is back");
+    assert!(
+        pilot.asked[before..]
+            .iter()
+            .any(|asked| asked.starts_with("GET /uploads"))
+    );
+}
+
+#[test]
+fn no_size_of_the_terminal_is_too_small() {
+    let mut pilot = Pilot::new(uploads);
+    pilot.keys("gpd");
+    for (width, height) in [(20, 5), (1, 1), (2, 3), (300, 2), (3, 300), (500, 200)] {
+        pilot.resize(width, height);
+        drop(pilot.screen());
+    }
+    pilot.keys("<esc>:");
+    pilot.resize(20, 5);
+    drop(pilot.screen());
+}
+
+#[test]
+fn q_on_the_overview_leaves_and_elsewhere_goes_back() {
+    let mut pilot = Pilot::new(uploads);
+    pilot.keys("gpq");
+    assert!(!pilot.effects.contains(&Effect::Quit));
+    pilot.keys("q");
+    assert!(pilot.effects.contains(&Effect::Quit));
+}
