@@ -20,7 +20,7 @@ pub(crate) use accounts::{
 pub(crate) use content::{ManifestOrder, RepoOrder, TagOrder, UploadOrder};
 pub(crate) use settings::{Driver, DurabilityChoice, LogFormat, MissingChoice, SettingFlags};
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -44,6 +44,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Serve the registry (what happens without a command)
     Serve,
+    /// Look at a registry and change it on a screen with vim's keys
+    Tui(TuiArgs),
     /// Print every setting and where its value came from
     Config {
         /// Print JSON instead of a table
@@ -125,6 +127,30 @@ pub(crate) enum Command {
         /// Where to; made when it is not there
         directory: PathBuf,
     },
+}
+
+/// `floundr tui`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TuiArgs {
+    /// The colours [default: the theme of floundr.yml, else what the terminal can show]
+    #[arg(long)]
+    pub(crate) theme: Option<ThemeChoice>,
+    /// Draw lines and bars with ASCII alone
+    #[arg(long)]
+    pub(crate) ascii: bool,
+}
+
+/// Colours of the terminal client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ThemeChoice {
+    /// Light text on dark.
+    Dark,
+    /// Dark text on light.
+    Light,
+    /// The terminal's own colours.
+    Terminal,
+    /// None.
+    None,
 }
 
 /// A command with others below it.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::header::ETAG;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -18,6 +19,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Bytes of the largest answer. A page is a few hundred KiB at most.
 const MAX_ANSWER: usize = 64 << 20;
+
+/// What can be said of a connection that ends without an answer.
+pub(crate) const BROKEN: &str = "the server did not answer; its log says more";
 
 /// What was answered.
 #[derive(Debug, Default)]
@@ -45,18 +49,12 @@ pub(super) async fn ask<S>(stream: S, request: Request<Bytes>) -> Result<Respons
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    const BROKEN: &str = "the server did not answer; its log says more";
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .context(BROKEN)?;
     let asked = async {
         let response = sender.send_request(request.map(Full::new)).await;
-        let (head, body) = response.context(BROKEN)?.into_parts();
-        let body = Limited::new(body, MAX_ANSWER).collect().await;
-        match body {
-            Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
-            Err(error) => bail!("the answer cannot be read: {error}"),
-        }
+        whole(response.context(BROKEN)?).await
     };
     // Dropped together: a question that is given up closes its connection.
     tokio::pin!(connection, asked);
@@ -69,6 +67,18 @@ where
     }
 }
 
+/// Reads an answer to its end.
+///
+/// # Errors
+/// What broke, or that it is too large.
+pub(crate) async fn whole(response: Response<Incoming>) -> Result<Response<Bytes>> {
+    let (head, body) = response.into_parts();
+    match Limited::new(body, MAX_ANSWER).collect().await {
+        Ok(body) => Ok(Response::from_parts(head, body.to_bytes())),
+        Err(error) => bail!("the answer cannot be read: {error}"),
+    }
+}
+
 // === impl Answer ===
 
 impl Answer {
@@ -76,7 +86,7 @@ impl Answer {
     ///
     /// # Errors
     /// A [`Refusal`], or what is no JSON.
-    pub(super) fn of(response: Response<Bytes>) -> Result<Self> {
+    pub(crate) fn of(response: Response<Bytes>) -> Result<Self> {
         let (head, body) = response.into_parts();
         let status = head.status;
         let json = if body.is_empty() {

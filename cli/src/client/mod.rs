@@ -13,7 +13,8 @@
 mod exchange;
 mod remote;
 
-pub(crate) use exchange::{Answer, Refusal};
+pub(crate) use exchange::{Answer, BROKEN, Refusal, whole};
+pub(crate) use remote::{Credentials, Remote, Stream};
 
 use crate::commands::{accounts, store};
 use crate::config::Config;
@@ -26,7 +27,6 @@ use http::header::{CONTENT_TYPE, HOST, IF_MATCH};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use remote::Remote;
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -225,7 +225,10 @@ impl Client {
 }
 
 /// A connection to the server; none when no server listens.
-async fn listening(socket: &Path) -> Result<Option<UnixStream>> {
+///
+/// # Errors
+/// What else keeps it from being made.
+pub(crate) async fn listening(socket: &Path) -> Result<Option<UnixStream>> {
     match connect(socket).await {
         Ok(stream) => Ok(Some(stream)),
         Err(error) => match error.kind() {
@@ -257,7 +260,11 @@ impl<'a> Question<'a> {
         }
     }
 
-    fn request(&self) -> Result<Request<Bytes>> {
+    /// The request that asks it.
+    ///
+    /// # Errors
+    /// A path or version that cannot be sent.
+    pub(crate) fn request(&self) -> Result<Request<Bytes>> {
         let mut request = Request::builder().method(&self.method).uri(self.path);
         if let Some(version) = self.if_match {
             request = request.header(IF_MATCH, version);

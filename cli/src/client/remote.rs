@@ -21,6 +21,7 @@ use rustls::{ClientConfig, RootCertStore};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -38,6 +39,14 @@ pub(crate) struct Remote {
     credentials: Option<Credentials>,
 }
 
+/// What a server is asked over.
+pub(crate) type Stream = Box<dyn Duplex>;
+
+/// Bytes in both directions.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
+
 /// Who asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials {
@@ -54,16 +63,28 @@ impl Remote {
     /// # Errors
     /// A key that is none, or files that cannot be used.
     pub(super) fn new(url: &str, config: &Config) -> Result<Self> {
+        let credentials = match &config.remote.key {
+            Some(key) => Some(Credentials::parse(key)?),
+            None => known(url, &config.home)?,
+        };
+        Self::with(url, config.remote.ca_file.as_deref(), credentials)
+    }
+
+    /// The server at `url`, asked as somebody, or as nobody.
+    ///
+    /// # Errors
+    /// An address that is none, or a file that cannot be used.
+    pub(crate) fn with(
+        url: &str,
+        ca_file: Option<&Path>,
+        credentials: Option<Credentials>,
+    ) -> Result<Self> {
         let uri: Uri = url.parse().with_context(|| format!("cannot use {url}"))?;
         let authority = uri.authority().cloned();
         let authority = authority.with_context(|| format!("{url} names no server"))?;
         let tls = match uri.scheme_str() {
-            Some("https") => Some(Arc::new(tls(config.remote.ca_file.as_deref())?)),
+            Some("https") => Some(Arc::new(tls(ca_file)?)),
             _ => None,
-        };
-        let credentials = match &config.remote.key {
-            Some(key) => Some(Credentials::parse(key)?),
-            None => known(url, &config.home)?,
         };
         Ok(Self {
             url: url.to_owned(),
@@ -80,20 +101,28 @@ impl Remote {
     /// What kept the question from being answered.
     pub(super) async fn ask(&self, request: Request<Bytes>) -> Result<Response<Bytes>> {
         let request = self.addressed(request)?;
+        exchange::ask(self.open().await?, request).await
+    }
+
+    /// A connection to it, over TLS if that is wanted.
+    ///
+    /// # Errors
+    /// What failed, and what to do about it.
+    pub(crate) async fn open(&self) -> Result<Stream> {
         let connecting = tokio::time::timeout(PATIENCE, self.connect());
         let (stream, tls) = match connecting.await {
             Ok(stream) => stream.with_context(|| format!("cannot reach {}", self.url))?,
             Err(_elapsed) => bail!("cannot reach {}: it does not answer", self.url),
         };
         match tls {
-            None => exchange::ask(stream, request).await,
+            None => Ok(Box::new(stream)),
             Some((connector, name)) => {
                 let greeting = tokio::time::timeout(PATIENCE, connector.connect(name, stream));
                 let stream = match greeting.await {
                     Ok(stream) => stream.map_err(|error| self.distrust(&error))?,
                     Err(_elapsed) => bail!("cannot reach {}: it does not answer", self.url),
                 };
-                exchange::ask(stream, request).await
+                Ok(Box::new(stream))
             }
         }
     }
@@ -136,7 +165,11 @@ impl Remote {
         Ok((TcpStream::connect((host, port)).await?, tls))
     }
 
-    fn addressed(&self, mut request: Request<Bytes>) -> Result<Request<Bytes>> {
+    /// A request as this server wants it: below its path, with the credentials.
+    ///
+    /// # Errors
+    /// What cannot be put into a request.
+    pub(crate) fn addressed(&self, mut request: Request<Bytes>) -> Result<Request<Bytes>> {
         let path = request
             .uri()
             .path_and_query()
@@ -196,23 +229,34 @@ fn tls(ca_file: Option<&Path>) -> Result<ClientConfig> {
 
 /// The credentials of `floundr.yml`, if they are for this server.
 fn known(url: &str, home: &Path) -> Result<Option<Credentials>> {
-    let profile = Profile::read(home)?;
-    let is_same = |there: &String| server_address(there).is_ok_and(|there| there == url);
-    if !profile.url.as_ref().is_some_and(is_same) {
+    let is_same = |there: &str| server_address(there).is_ok_and(|there| there == url);
+    let mut all = Profile::read(home)?.servers().into_iter();
+    let Some(found) = all.find(|server| is_same(&server.url)) else {
         return Ok(None);
-    }
-    if let Some(key) = &profile.secret {
+    };
+    if let Some(key) = &found.secret {
         return Credentials::parse(key).map(Some);
     }
-    let both = profile.email.zip(profile.password);
+    let both = found.email.zip(found.password);
     Ok(both.map(|(user, password)| Credentials { user, password }))
 }
 
 // === impl Credentials ===
 
 impl Credentials {
+    /// Somebody with a password, or a key, whose user does not matter.
+    pub(crate) fn new(user: &str, password: &Secret) -> Self {
+        Self {
+            user: user.to_owned(),
+            password: password.clone(),
+        }
+    }
+
     /// An API key, or `USER:PASSWORD`.
-    fn parse(text: &Secret) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub(crate) fn parse(text: &Secret) -> Result<Self> {
         let whole = text.expose();
         let (user, password) = match whole.split_once(':') {
             Some((user, password)) if !user.is_empty() => (user, password),

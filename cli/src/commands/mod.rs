@@ -23,6 +23,7 @@ mod serve;
 pub(crate) mod store;
 mod tag;
 mod token;
+mod tui;
 mod undelete;
 mod upload;
 mod user;
@@ -59,6 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let resolved = resolve_here(args).map_err(Failure::Usage)?;
     match &args.command {
         None | Some(Command::Serve) => serve::run(&resolved),
+        Some(Command::Tui(args)) => tui::run(&resolved, args),
         Some(Command::Config { json }) => {
             config::run(&resolved, *json);
             Ok(())

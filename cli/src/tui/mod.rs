@@ -10,12 +10,14 @@
 //! | [`keys`] | the one table of keys and commands |
 //! | [`screens`] | what is shown, a file each |
 //! | [`widgets`] | what screens are made of |
+//! | [`link`] | the servers: asking, hearing, connecting again |
 //! | [`message`] | what goes into the state and what comes out |
 //! | [`server`] | whom to ask, and as whom |
 //! | [`text`], [`theme`] | how things are written and how they look |
 
 pub(crate) mod app;
 pub(crate) mod keys;
+pub(crate) mod link;
 pub(crate) mod message;
 pub(crate) mod screens;
 pub(crate) mod server;
@@ -36,6 +38,7 @@ use message::{Effect, Message};
 use ratatui::layout::Size;
 use std::time::Duration;
 use terminal::Screen;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// How often time goes by while something turns on the screen, and else.
@@ -55,7 +58,7 @@ fn now() -> u64 {
     u64::try_from(SystemClock::default().wall().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Runs until the user leaves.
+/// Runs until the user leaves, or the process is told to end or that its terminal is gone.
 ///
 /// # Errors
 /// When the terminal cannot be used.
@@ -63,6 +66,9 @@ pub(crate) async fn run(
     mut start: Start,
     carrier: impl FnOnce(mpsc::Sender<Message>) -> Box<dyn Carrier>,
 ) -> Result<()> {
+    const DEAF: &str = "cannot listen for signals";
+    let mut ended = signal(SignalKind::terminate()).context(DEAF)?;
+    let mut hung_up = signal(SignalKind::hangup()).context(DEAF)?;
     let mut screen = Screen::enter()?;
     let (width, height) =
         crossterm::terminal::size().context("cannot find the size of the terminal")?;
@@ -89,6 +95,8 @@ pub(crate) async fn run(
                 None => return Ok(()),
             },
             message = messages.recv() => message,
+            _ = ended.recv() => return Ok(()),
+            _ = hung_up.recv() => return Ok(()),
             () = tokio::time::sleep(beat) => None,
         };
         effects = app.update(Message::Tick(now()));

@@ -211,5 +211,6 @@ fn filled_in(form: &Form) -> Result<Server, String> {
         at: Address::Url(url),
         login,
         ca_file: form.given("CA file").map(PathBuf::from),
+        is_remembered: form.is_on("remember"),
     })
 }

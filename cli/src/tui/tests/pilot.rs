@@ -56,6 +56,7 @@ impl Pilot {
                 password: "swordfish".to_owned().into(),
             }),
             ca_file: None,
+            is_remembered: true,
         };
         let start = Start {
             servers: vec![server],
