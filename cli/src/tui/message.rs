@@ -189,4 +189,14 @@ impl Failure {
             Self::Refused { status, .. } => Some(*status),
         }
     }
+
+    /// When what is asked without the user's doing may be asked again: not at all where it was refused
+    /// for want of a right, else after a while.
+    pub(crate) fn again_at(&self, now: u64) -> u64 {
+        const WHILE: u64 = 30_000;
+        match self.status() {
+            Some(401 | 403) => u64::MAX,
+            _ => now.saturating_add(WHILE),
+        }
+    }
 }

@@ -265,9 +265,14 @@ pub(crate) fn not_there(request: &Request) -> Result<Value, Failure> {
     })
 }
 
-/// Compares a screen at three sizes and in two themes with what it was; `keys` lead to it.
+/// Compares a screen at three sizes and in two themes with what it was; `keys` lead to it, and what
+/// happens then, if anything, is done by a function.
 macro_rules! pictures {
     ($name:literal, $keys:expr, $fake:expr) => {
+        $crate::tui::tests::pilot::pictures!($name, $keys, $fake, |_| {});
+    };
+    ($name:literal, $keys:expr, $fake:expr, $then:expr) => {
+        let then: fn(&mut $crate::tui::tests::pilot::Pilot) = $then;
         for (width, height) in [(80, 24), (120, 40), (200, 50)] {
             for (theme, colours) in [
                 ("dark", $crate::tui::theme::Theme::Dark),
@@ -275,6 +280,7 @@ macro_rules! pictures {
             ] {
                 let mut pilot = $crate::tui::tests::pilot::Pilot::on((width, height), colours, $fake);
                 pilot.keys($keys);
+                then(&mut pilot);
                 // A first drawing tells the lists how high they are.
                 drop(pilot.screen());
                 let name = format!("{}-{width}x{height}-{theme}", $name);

@@ -126,6 +126,13 @@ impl<R: Row> List<R> {
         self.view.extend(fresh.map(|(row, _)| narrow(row)));
     }
 
+    /// Changes rows where they are, but for their keys.
+    pub(crate) fn each(&mut self, change: impl FnMut(&mut R)) {
+        let under = self.selected().map(|row| row.key().to_owned());
+        self.rows.iter_mut().for_each(change);
+        self.arrange(under.as_deref());
+    }
+
     /// Puts the cursor on the row of this key; whether it is to be seen.
     pub(crate) fn select(&mut self, key: &str) -> bool {
         let rows = &self.rows;

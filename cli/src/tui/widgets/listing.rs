@@ -183,6 +183,11 @@ impl<R: Item> Listing<R> {
         self.list.rows()
     }
 
+    /// Changes rows where they are, but for their keys.
+    pub(crate) fn each(&mut self, change: impl FnMut(&mut R)) {
+        self.list.each(change);
+    }
+
     /// Whether rows are still to come.
     pub(crate) fn is_loading(&self) -> bool {
         self.asked.is_some()

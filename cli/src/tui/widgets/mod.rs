@@ -8,6 +8,7 @@ pub(crate) mod form;
 pub(crate) mod input;
 pub(crate) mod list;
 pub(crate) mod listing;
+pub(crate) mod series;
 pub(crate) mod textview;
 
 use crate::tui::text::clean;
