@@ -8,7 +8,6 @@ use crate::tui::theme::Tone;
 use crate::tui::widgets::columns::{Column, column, wide};
 use crate::tui::widgets::list::{Row, contains};
 use crate::tui::widgets::{Cell, cell};
-use serde_json::Value;
 use std::cmp::Ordering;
 
 /// One event.
@@ -55,9 +54,9 @@ impl Happened {
 impl Row for Happened {
     const COLUMNS: &'static [Column] = &[
         column("when", 10, 0),
-        column("kind", 10, 2),
+        column("kind", 10, 1),
         wide("what", 0),
-        column("who", 24, 1),
+        column("who", 16, 2),
     ];
 
     fn key(&self) -> &str {
@@ -95,8 +94,8 @@ fn by_itself(event: &Event) -> (String, Tone) {
     let data = &event.data;
     match event.kind.as_str() {
         "gc" => match data["phase"].as_str().unwrap_or_default() {
-            "idle" => ("the collector waits again".to_owned(), Tone::Dim),
-            phase => (format!("the collector: {}", doing(phase)), Tone::Plain),
+            "idle" => ("collector: waiting".to_owned(), Tone::Dim),
+            phase => (format!("collector: {}", doing(phase)), Tone::Plain),
         },
         "check" if data["running"] == true => ("a check began".to_owned(), Tone::Plain),
         "check" => ("no check runs any more".to_owned(), Tone::Dim),

@@ -11,7 +11,7 @@ use crate::tui::text::{ago, bytes, span as time};
 use crate::tui::theme::{Look, Paint, Tone};
 use crate::tui::widgets::columns::fitted;
 use crate::tui::widgets::series::{Series, sparkline};
-use crate::tui::widgets::{gauge, pane, panel, span};
+use crate::tui::widgets::{Browse as _, gauge, pane, panel, span};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
@@ -23,7 +23,7 @@ const ROOMY: (u16, u16) = (60, 17);
 const WIDE: u16 = 120;
 
 /// Lines of the panels of storage, collector and check, with their borders.
-const FACTS: u16 = 7;
+const FACTS: u16 = 8;
 
 /// Columns of a rate: name, value, highest.
 const RATE: (usize, usize, usize) = (9, 11, 11);
@@ -34,9 +34,10 @@ type Facts = Vec<(&'static str, String, Tone)>;
 /// Draws all of it.
 pub(super) fn draw(overview: &Overview, frame: &mut Frame<'_>, area: Rect, paint: Paint) {
     let lines = match area.height {
-        0..30 => 1,
-        30..44 => 2,
-        _ => 3,
+        0..28 => 1,
+        28..36 => 2,
+        36..44 => 3,
+        _ => 5,
     };
     let traffic = 2 + 3 * lines;
     let is_roomy = area.width >= ROOMY.0 && area.height >= ROOMY.1;
@@ -63,7 +64,8 @@ pub(super) fn draw(overview: &Overview, frame: &mut Frame<'_>, area: Rect, paint
     let [above, middle, below] = Layout::vertical(rows).areas(area);
     draw_traffic(overview, frame, above, paint);
     draw_middle(overview, frame, middle, paint);
-    let columns = [Constraint::Fill(5), Constraint::Fill(3)];
+    let shares = if area.width < WIDE { (5, 3) } else { (2, 1) };
+    let columns = [Constraint::Fill(shares.0), Constraint::Fill(shares.1)];
     let [left, right] = Layout::horizontal(columns).areas(below);
     draw_events(overview, frame, left, paint);
     draw_uploads(overview, frame, right, paint.look);
@@ -213,12 +215,9 @@ fn storage(overview: &Overview) -> Facts {
     };
     let (holdings, tone) = holdings(overview);
     vec![
-        (
-            "stored",
-            format!("{}, free disk {free}", size("stored_bytes")),
-            Tone::Plain,
-        ),
-        ("content", size("logical_bytes"), Tone::Plain),
+        ("stored", size("stored_bytes"), Tone::Plain),
+        ("by repository", size("logical_bytes"), Tone::Plain),
+        ("free disk", free, Tone::Plain),
         (
             "reclaimable",
             both("garbage_bytes", number(&gc["candidates"]), "blob"),
@@ -297,12 +296,8 @@ fn collection(overview: &Overview, paint: Paint, room: usize) -> Facts {
             (paint.look, room),
         ));
         let left = remaining(&gc.body["eta_ms"]);
-        let told = format!(
-            "{} of {}{left}",
-            number(&gc.body["done"]),
-            count(due, "blob")
-        );
-        facts.push(("removing", told, Tone::Plain));
+        let told = format!("{} of {due}{left}", number(&gc.body["done"]));
+        facts.push(("removed", told, Tone::Plain));
     } else {
         facts.push(("collector", doing(phase).to_owned(), Tone::Plain));
     }
@@ -453,7 +448,7 @@ fn draw_uploads(overview: &Overview, frame: &mut Frame<'_>, area: Rect, look: Lo
         .take(shown)
         .map(|upload| {
             let pace = upload.pace.map_or_else(|| "-".to_owned(), per_second);
-            let mut numbers = format!("  {pace:>12}");
+            let mut numbers = format!("  {pace:>11}");
             if width >= 48 {
                 numbers = format!("  {:>10}{numbers}", bytes(upload.offset));
             }

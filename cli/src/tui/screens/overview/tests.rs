@@ -133,11 +133,12 @@ fn rates_progress_and_the_time_that_is_left_are_told() {
     pilot.sees("90.0/s");
     pilot.sees("28.6 MiB/s");
     pilot.sees("119.2 MiB/s, 3 min to go");
-    pilot.sees("85 of 340 blobs, 1 min to go");
-    pilot.sees("2 h ago: 33 blobs, 1.2 GiB");
+    pilot.sees("85 of 340, 1 min to go");
+    pilot.sees("2 h ago: 33 blobs, 1.1 GiB");
     pilot.sees("2 with 34 manifests");
     pilot.sees("team/application-9");
-    pilot.sees("gp shows all");
+    pilot.resize(80, 24);
+    pilot.sees("and 5 more; gp shows all");
 }
 
 #[test]
@@ -150,6 +151,22 @@ fn a_server_that_was_restarted_has_no_absurd_rate() {
     anew["uptime_ms"] = json!(1_000);
     pilot.hear("status", anew);
     pilot.sees("requests           -  max");
+}
+
+#[test]
+fn a_screen_that_is_narrow_or_low_has_the_traffic_first_and_one_thing_below_the_other() {
+    let mut pilot = Pilot::on((50, 40), Theme::Dark, quiet);
+    pilot.wait(2_000);
+    days_work(&mut pilot);
+    let screen = pilot.screen();
+    let place = |text: &str| screen.find(text).unwrap_or(usize::MAX);
+    let places = ["requests", "Storage", "Collection and check", "Events"].map(place);
+    assert!(places.is_sorted() && places[3] < usize::MAX, "{screen}");
+    pilot.resize(50, 12);
+    pilot.sees("30.0/s");
+    pilot.sees("22.3 GiB");
+    pilot.resize(20, 5);
+    pilot.sees("requests");
 }
 
 #[test]
@@ -209,10 +226,10 @@ fn who_is_no_administrator_sees_what_they_may_and_nobody_asks_for_the_rest() {
         pilot.hear("push", deed("push", "a:1"));
     }
     pilot.wait(100_000);
-    assert_eq!(pilot.asked, ["GET /status", "GET /whoami"]);
-    pilot.sees("repositories  administrators only");
+    assert_eq!(pilot.asked, ["GET /whoami", "GET /status"]);
+    pilot.sees("repositories   administrators only");
     pilot.sees("Uploads 9");
-    pilot.sees("22.4 GiB");
+    pilot.sees("22.3 GiB");
     pilot.sees("25 %");
 }
 

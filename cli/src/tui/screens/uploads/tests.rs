@@ -135,7 +135,7 @@ fn a_refusal_to_end_one_is_shown_in_the_servers_words() {
     };
     let mut pilot = Pilot::new(answer);
     pilot.keys("gp");
-    pilot.sees("(cannot be read)");
+    pilot.sees("unreadable");
     pilot.keys("dy");
     pilot.has_asked("DELETE /uploads/x");
     pilot.sees("its client went on");

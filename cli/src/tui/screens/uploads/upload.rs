@@ -146,7 +146,7 @@ impl Row for Upload {
         let since = |moment: Option<u64>| moment.map_or(String::new(), |at| ago(at, now));
         vec![
             if self.repository.is_empty() {
-                cell("(cannot be read)", Tone::Warning)
+                cell("unreadable", Tone::Warning)
             } else {
                 cell(self.repository.as_str(), Tone::Accent)
             },
