@@ -11,8 +11,10 @@ use ratatui::text::{Line, Span};
 pub(crate) struct Column {
     /// What stands above it.
     pub(crate) name: &'static str,
-    /// How wide it is; `None`: what is left, but at least 12.
+    /// How wide it is; `None`: what is left.
     pub(crate) width: Option<u16>,
+    /// How wide it is at least.
+    least: u16,
     /// Whether its texts stand at its right side.
     pub(crate) is_right: bool,
     /// 0 is always there; the higher, the earlier it goes when the screen is narrow.
@@ -24,6 +26,7 @@ pub(crate) const fn column(name: &'static str, width: u16, rank: u8) -> Column {
     Column {
         name,
         width: Some(width),
+        least: width,
         is_right: false,
         rank,
     }
@@ -34,6 +37,7 @@ pub(crate) const fn number(name: &'static str, width: u16, rank: u8) -> Column {
     Column {
         name,
         width: Some(width),
+        least: width,
         is_right: true,
         rank,
     }
@@ -41,15 +45,21 @@ pub(crate) const fn number(name: &'static str, width: u16, rank: u8) -> Column {
 
 /// A column that takes what is left.
 pub(crate) const fn wide(name: &'static str, rank: u8) -> Column {
+    roomy(name, LEAST, rank)
+}
+
+/// A column that takes what is left, before which others go that would leave it less than this.
+pub(crate) const fn roomy(name: &'static str, least: u16, rank: u8) -> Column {
     Column {
         name,
         width: None,
+        least,
         is_right: false,
         rank,
     }
 }
 
-/// The least a column that takes what is left has.
+/// The least a column has that takes what is left.
 const LEAST: u16 = 12;
 
 /// A cell's text at its side of the column, cut with a mark when it is too long.
@@ -86,10 +96,7 @@ pub(crate) fn fitted(text: &str, width: u16, look: Look) -> String {
 pub(super) fn columns(all: &[Column], width: u16) -> Vec<(usize, u16)> {
     let mut kept: Vec<usize> = (0..all.len()).collect();
     loop {
-        let needed: u16 = kept
-            .iter()
-            .map(|place| all[*place].width.unwrap_or(LEAST) + 2)
-            .sum();
+        let needed: u16 = kept.iter().map(|place| all[*place].least + 2).sum();
         let least = kept
             .iter()
             .copied()
@@ -122,10 +129,13 @@ mod tests {
     #[test]
     fn columns_go_by_their_rank_when_it_is_narrow() {
         const ALL: &[Column] = &[column("a", 10, 2), wide("b", 0), number("c", 10, 1)];
+        const ROOMY: &[Column] = &[column("a", 10, 1), roomy("b", 20, 0)];
         assert_eq!(columns(ALL, 60), [(0, 10), (1, 36), (2, 10)]);
         assert_eq!(columns(ALL, 30), [(1, 18), (2, 10)]);
         assert_eq!(columns(ALL, 13), [(1, 13)]);
         assert_eq!(columns(ALL, 3), [(1, 3)]);
         assert_eq!(columns(ALL, 0), [(1, 0)]);
+        assert_eq!(columns(ROOMY, 32), [(0, 10), (1, 20)]);
+        assert_eq!(columns(ROOMY, 31), [(1, 31)]);
     }
 }

@@ -5,7 +5,7 @@ use crate::tui::keys::Tab;
 use crate::tui::message::Event;
 use crate::tui::text::{ago, short, string};
 use crate::tui::theme::Tone;
-use crate::tui::widgets::columns::{Column, column, wide};
+use crate::tui::widgets::columns::{Column, column, roomy};
 use crate::tui::widgets::list::{Row, contains};
 use crate::tui::widgets::{Cell, cell};
 use std::cmp::Ordering;
@@ -55,7 +55,7 @@ impl Row for Happened {
     const COLUMNS: &'static [Column] = &[
         column("when", 10, 0),
         column("kind", 10, 1),
-        wide("what", 0),
+        roomy("what", 32, 0),
         column("who", 16, 2),
     ];
 

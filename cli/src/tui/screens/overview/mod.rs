@@ -6,6 +6,7 @@
 //! | `figures` | what the server says of itself every two seconds, and rates |
 //! | `part` | an answer of the server, and when to ask for it again |
 //! | `happened` | an event in words |
+//! | `facts` | storage, collector and check in words |
 //! | `panels` | drawing |
 //!
 //! Invariants:
@@ -13,6 +14,7 @@
 //!    changed: an idle server is asked nothing.
 //! 2. What only administrators may see nobody else asks for: a refusal would be in the audit log.
 
+mod facts;
 mod figures;
 mod happened;
 mod panels;

@@ -3,20 +3,19 @@
 //! Invariants:
 //! 1. Everything has its place whether or not there is something to tell, so that nothing jumps.
 
+use super::Overview;
+use super::facts::{Facts, check, collection, count, number, refused, storage, works};
 use super::figures::TENTHS;
-use super::happened::doing;
-use super::{ADMINISTRATORS, Overview};
 use crate::tui::screens::uploads::{per_second, together};
 use crate::tui::text::{ago, bytes, span as time};
 use crate::tui::theme::{Look, Paint, Tone};
 use crate::tui::widgets::columns::fitted;
 use crate::tui::widgets::series::{Series, sparkline};
-use crate::tui::widgets::{Browse as _, gauge, pane, panel, span};
+use crate::tui::widgets::{Browse as _, pane, panel, span};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
-use serde_json::Value;
 
 /// The least size at which things stand beside one another, and the least width for three of them.
 const ROOMY: (u16, u16) = (60, 17);
@@ -27,9 +26,6 @@ const FACTS: u16 = 8;
 
 /// Columns of a rate: name, value, highest.
 const RATE: (usize, usize, usize) = (9, 11, 11);
-
-/// Lines with the name of what each tells.
-type Facts = Vec<(&'static str, String, Tone)>;
 
 /// Draws all of it.
 pub(super) fn draw(overview: &Overview, frame: &mut Frame<'_>, area: Rect, paint: Paint) {
@@ -42,19 +38,7 @@ pub(super) fn draw(overview: &Overview, frame: &mut Frame<'_>, area: Rect, paint
     let traffic = 2 + 3 * lines;
     let is_roomy = area.width >= ROOMY.0 && area.height >= ROOMY.1;
     if !is_roomy {
-        let rows = [traffic, FACTS, FACTS].map(Constraint::Length);
-        let [first, second, third] = Layout::vertical(rows).areas(area);
-        draw_traffic(overview, frame, first, paint);
-        let shown = first.height + second.height;
-        let rest = area.height.saturating_sub(shown + FACTS);
-        draw_facts(frame, second, ("Storage", &storage(overview)), paint.look);
-        let third = Rect {
-            height: third.height.min(area.height.saturating_sub(shown)),
-            ..third
-        };
-        draw_facts(frame, third, (WORKS, &works(overview, paint)), paint.look);
-        let below = Rect::new(area.x, area.y + area.height - rest, area.width, rest);
-        return draw_events(overview, frame, below, paint);
+        return draw_stacked(overview, frame, (area, traffic), paint);
     }
     let rows = [
         Constraint::Length(traffic),
@@ -69,6 +53,37 @@ pub(super) fn draw(overview: &Overview, frame: &mut Frame<'_>, area: Rect, paint
     let [left, right] = Layout::horizontal(columns).areas(below);
     draw_events(overview, frame, left, paint);
     draw_uploads(overview, frame, right, paint.look);
+}
+
+/// One below the other, as far as there is room.
+fn draw_stacked(
+    overview: &Overview,
+    frame: &mut Frame<'_>,
+    (area, traffic): (Rect, u16),
+    paint: Paint,
+) {
+    let mut left = area;
+    let mut next = |wanted: u16| {
+        let height = wanted.min(left.height);
+        let drawn = Rect { height, ..left };
+        left.y += height;
+        left.height -= height;
+        drawn
+    };
+    draw_traffic(overview, frame, next(traffic), paint);
+    draw_facts(
+        frame,
+        next(FACTS),
+        ("Storage", &storage(overview)),
+        paint.look,
+    );
+    draw_facts(
+        frame,
+        next(FACTS),
+        (WORKS, &works(overview, paint)),
+        paint.look,
+    );
+    draw_events(overview, frame, next(u16::MAX), paint);
 }
 
 const WORKS: &str = "Collection and check";
@@ -185,216 +200,6 @@ fn server(overview: &Overview, now: u64) -> String {
     title
 }
 
-fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_default()
-}
-
-/// `1 blob`, `2 blobs`.
-fn count(number: u64, what: &str) -> String {
-    if number == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{number} {what}s")
-    }
-}
-
-// --- storage ---
-
-fn storage(overview: &Overview) -> Facts {
-    let status = &overview.figures.status;
-    if status.is_null() {
-        return Facts::new();
-    }
-    let (store, gc) = (&status["store"], &status["gc"]);
-    let size = |name: &str| bytes(number(&store[name]));
-    let both =
-        |name: &str, many: u64, what: &str| format!("{} in {}", size(name), count(many, what));
-    let free = match &store["free_bytes"] {
-        Value::Null => "not known".to_owned(),
-        free => bytes(number(free)),
-    };
-    let (holdings, tone) = holdings(overview);
-    vec![
-        ("stored", size("stored_bytes"), Tone::Plain),
-        ("by repository", size("logical_bytes"), Tone::Plain),
-        ("free disk", free, Tone::Plain),
-        (
-            "reclaimable",
-            both("garbage_bytes", number(&gc["candidates"]), "blob"),
-            Tone::Plain,
-        ),
-        (
-            "going now",
-            both("waiting_bytes", number(&gc["waiting"]), "file"),
-            Tone::Plain,
-        ),
-        ("repositories", holdings, tone),
-    ]
-}
-
-/// How many repositories and manifests there are.
-fn holdings(overview: &Overview) -> (String, Tone) {
-    let usage = &overview.usage;
-    if let Some(repositories) = usage.body["repositories"].as_array() {
-        let more = if usage.body["next"].is_null() {
-            ""
-        } else {
-            "+"
-        };
-        let manifests = repositories.iter().map(|each| number(&each["manifests"]));
-        let manifests = manifests.fold(0, u64::saturating_add);
-        let text = format!(
-            "{}{more} with {}{more}",
-            repositories.len(),
-            count(manifests, "manifest")
-        );
-        return (text, Tone::Plain);
-    }
-    refused(usage.failure.as_deref())
-}
-
-/// Why something is not there.
-fn refused(failure: Option<&str>) -> (String, Tone) {
-    match failure {
-        Some(ADMINISTRATORS) => (ADMINISTRATORS.to_owned(), Tone::Dim),
-        Some(failure) => (failure.to_owned(), Tone::Bad),
-        None => (String::new(), Tone::Dim),
-    }
-}
-
-// --- collection and check ---
-
-/// The collector and the check where there is room for one panel.
-fn works(overview: &Overview, paint: Paint) -> Facts {
-    const ROOM: usize = 38;
-    let mut facts = collection(overview, paint, ROOM);
-    facts.truncate(2);
-    facts.extend(check(overview, paint.look, ROOM));
-    facts
-}
-
-fn collection(overview: &Overview, paint: Paint, room: usize) -> Facts {
-    let (status, gc) = (&overview.figures.status, &overview.gc);
-    if status.is_null() {
-        return Facts::new();
-    }
-    let (phase, is_paused) = (&status["gc"]["phase"], status["gc"]["paused"] == true);
-    let phase = phase.as_str().unwrap_or_default();
-    let due = number(&gc.body["due"]);
-    let mut facts = Facts::new();
-    if is_paused {
-        facts.push((
-            "collector",
-            "paused: nothing is removed".to_owned(),
-            Tone::Warning,
-        ));
-    } else if phase == "blobs" && due > 0 {
-        facts.push(progress(
-            "collector",
-            &gc.body["done"],
-            due,
-            (paint.look, room),
-        ));
-        let left = remaining(&gc.body["eta_ms"]);
-        let told = format!("{} of {due}{left}", number(&gc.body["done"]));
-        facts.push(("removed", told, Tone::Plain));
-    } else {
-        facts.push(("collector", doing(phase).to_owned(), Tone::Plain));
-    }
-    if let Some(error) = gc.body["last_error"].as_str() {
-        facts.push(("failed", error.to_owned(), Tone::Bad));
-    }
-    let damaged = number(&gc.body["damaged"]);
-    if damaged > 0 {
-        let told = format!("{} cannot be read", count(damaged, "row"));
-        facts.push(("damage", told, Tone::Bad));
-    }
-    facts.push(("last run", last_run(overview, paint.now), Tone::Plain));
-    if gc.failure.as_deref() != Some(ADMINISTRATORS)
-        && let Some(failure) = &gc.failure
-    {
-        facts.push(("details", failure.clone(), Tone::Bad));
-    }
-    facts
-}
-
-/// When the collector did something last, and what.
-fn last_run(overview: &Overview, now: u64) -> String {
-    let figures = &overview.figures;
-    let Some(ended) = figures.status["gc"]["last_ended_ms_ago"].as_u64() else {
-        return "none since the start".to_owned();
-    };
-    let ended = ended.saturating_add(now.saturating_sub(figures.heard));
-    let report = &overview.gc.body["last_run"]["report"];
-    if report.is_null() {
-        return format!("{} ago", time(ended));
-    }
-    format!(
-        "{} ago: {}, {}",
-        time(ended),
-        count(number(&report["removed"]), "blob"),
-        bytes(number(&report["bytes"])),
-    )
-}
-
-fn check(overview: &Overview, look: Look, room: usize) -> Facts {
-    let check = &overview.figures.status["check"];
-    if !check.is_object() {
-        return Facts::new();
-    }
-    let (done, blobs) = (number(&check["blobs_done"]), number(&check["blobs"]));
-    let mut facts = Facts::new();
-    if check["running"] == true {
-        facts.push(progress("check", &check["blobs_done"], blobs, (look, room)));
-        let pace = match overview.figures.check_pace {
-            _ if check["paused"] == true => "paused".to_owned(),
-            Some(pace) => per_second(pace),
-            None => "-".to_owned(),
-        };
-        let left = remaining(&check["remaining_ms"]);
-        facts.push(("reading", format!("{pace}{left}"), Tone::Plain));
-        let told = format!(
-            "{done} of {}, {}",
-            count(blobs, "blob"),
-            bytes(number(&check["bytes"]))
-        );
-        facts.push(("read", told, Tone::Plain));
-    } else {
-        facts.push(("check", "does not run".to_owned(), Tone::Plain));
-        if done > 0 {
-            let told = format!("{done} of {}", count(blobs, "blob"));
-            facts.push(("read", told, Tone::Plain));
-        }
-    }
-    let (found, marked) = (number(&check["found"]), number(&check["quarantined"]));
-    if found > 0 || marked > 0 {
-        let told = format!("{found}, {} not served", count(marked, "blob"));
-        // Before the rest: it is worth more.
-        facts.insert(1, ("found", told, Tone::Bad));
-    } else if done > 0 {
-        facts.push(("found", "nothing".to_owned(), Tone::Good));
-    }
-    facts
-}
-
-/// A gauge that fits into so many columns, behind a name.
-fn progress(
-    name: &'static str,
-    done: &Value,
-    whole: u64,
-    (look, room): (Look, usize),
-) -> (&'static str, String, Tone) {
-    // Borders, the longest name with its spaces, and the percents.
-    let width = room.saturating_sub(2 + 11 + 6).clamp(4, 60);
-    (name, gauge(look, number(done), whole, width), Tone::Accent)
-}
-
-fn remaining(ms: &Value) -> String {
-    ms.as_u64()
-        .map(|ms| format!(", {} to go", time(ms)))
-        .unwrap_or_default()
-}
-
 // --- events and uploads ---
 
 fn draw_events(overview: &Overview, frame: &mut Frame<'_>, area: Rect, paint: Paint) {
@@ -418,6 +223,17 @@ fn draw_events(overview: &Overview, frame: &mut Frame<'_>, area: Rect, paint: Pa
     };
     let line = Line::from(span(look, &fitted(why, inside.width, look), Tone::Dim));
     draw_lines(frame, inside, vec![line]);
+}
+
+/// A name, without its beginning where it is too long: names of one project begin alike.
+fn tail(name: &str, room: usize, look: Look) -> String {
+    let letters = name.chars().count();
+    if letters <= room {
+        return fitted(name, narrow(room), look);
+    }
+    let end = name.chars().skip((letters - room).saturating_add(1));
+    let end: String = look.ellipsis().chars().chain(end).collect();
+    fitted(&end, narrow(room), look)
 }
 
 fn draw_uploads(overview: &Overview, frame: &mut Frame<'_>, area: Rect, look: Look) {
@@ -453,7 +269,7 @@ fn draw_uploads(overview: &Overview, frame: &mut Frame<'_>, area: Rect, look: Lo
                 numbers = format!("  {:>10}{numbers}", bytes(upload.offset));
             }
             let room = width.saturating_sub(numbers.len());
-            let name = fitted(&upload.repository, narrow(room), look);
+            let name = tail(&upload.repository, room, look);
             let gap = room.saturating_sub(Span::raw(name.as_str()).width());
             let tone = if upload.is_active {
                 Tone::Accent

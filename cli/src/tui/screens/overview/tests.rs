@@ -138,7 +138,7 @@ fn rates_progress_and_the_time_that_is_left_are_told() {
     pilot.sees("2 with 34 manifests");
     pilot.sees("team/application-9");
     pilot.resize(80, 24);
-    pilot.sees("and 5 more; gp shows all");
+    pilot.sees("and 4 more; gp shows all");
 }
 
 #[test]
