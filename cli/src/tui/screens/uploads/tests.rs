@@ -1,7 +1,7 @@
 //! The uploads: how fast they go, and how seldom the server is asked.
 
 use crate::tui::message::{Failure, Request};
-use crate::tui::tests::pilot::{NOW, Pilot, not_there, page};
+use crate::tui::tests::pilot::{NOW, Pilot, not_there, page, pictures};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -140,4 +140,36 @@ fn a_refusal_to_end_one_is_shown_in_the_servers_words() {
     pilot.has_asked("DELETE /uploads/x");
     pilot.sees("its client went on");
     pilot.sees_no("\u{1b}");
+}
+
+/// A server to which bytes come: more at every reading.
+fn live() -> impl FnMut(&Request) -> Result<Value, Failure> {
+    let mut reading = 0;
+    move |request: &Request| {
+        if !request.path.starts_with("/uploads") {
+            return not_there(request);
+        }
+        reading += 1;
+        let upload = |id: u64| {
+            let name = match id {
+                1 => "team/with-a-long-name/and-more/application",
+                2 => "",
+                _ => "library/nginx",
+            };
+            json!({
+                "id": format!("0198f5b2-7d4f-7e0a-8000-{id:012}"), "repository": name,
+                "offset_bytes": (7_000_000_000 >> id) + reading * id * id * 4_000_000, "started": NOW - id * 60_000,
+                "updated": NOW, "expires_in_ms": 86_000_000, "active": id != 4,
+            })
+        };
+        Ok(page((1..=5).map(upload).collect()))
+    }
+}
+
+#[test]
+fn uploads_that_go_on_look_like_this() {
+    pictures!("uploads-live", "gp", live(), |pilot| {
+        beat(pilot, 5, 1);
+        beat(pilot, 5, 2);
+    });
 }
