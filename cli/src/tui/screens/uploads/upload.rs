@@ -7,7 +7,7 @@
 
 use crate::tui::text::{ago, bytes, span, string};
 use crate::tui::theme::Tone;
-use crate::tui::widgets::columns::{Column, column, number, wide};
+use crate::tui::widgets::columns::{Column, column, number, roomy};
 use crate::tui::widgets::list::{Row, contains};
 use crate::tui::widgets::listing::Item;
 use crate::tui::widgets::{Cell, cell};
@@ -123,7 +123,7 @@ pub(crate) fn per_second(pace: u64) -> String {
 
 impl Row for Upload {
     const COLUMNS: &'static [Column] = &[
-        wide("repository", 0),
+        roomy("repository", 24, 0),
         number("received", 11, 0),
         number("rate", 12, 0),
         column("started", 12, 1),
