@@ -251,102 +251,53 @@ fn a_refusal_is_no_loop() {
     assert!(pilot.asked.len() > before);
 }
 
+/// Fails unless an event is told like this, and `Enter` leads to this place.
+#[track_caller]
+fn leads(kind: &str, data: Value, told: &str, there: &str) {
+    let mut pilot = Pilot::on((120, 40), Theme::Dark, quiet);
+    pilot.hear(kind, data);
+    pilot.sees(told);
+    pilot.keys("<tab><enter>");
+    let screen = pilot.screen();
+    let title = screen.lines().next().unwrap_or_default();
+    assert!(title.contains(there), "{told}: {title}");
+}
+
 #[test]
 fn events_are_told_in_words_and_enter_goes_where_they_happened() {
-    let goes = |kind: &str, data: Value, told: &str, there: &str| {
-        let mut pilot = Pilot::on((120, 40), Theme::Dark, quiet);
-        pilot.hear(kind, data);
-        pilot.sees(told);
-        pilot.keys("<tab><enter>");
-        let screen = pilot.screen();
-        let title = screen.lines().next().unwrap_or_default();
-        assert!(title.contains(there), "{told}: {title}");
-    };
-    goes(
-        "push",
-        deed("push", "a/b:1"),
-        "pushed a/b:1",
-        "Repositories \u{203a} 1",
-    );
+    // Kind, action and object; how it is told, and the end of where one is then.
+    let all = "\
+        push push a/b:1 | pushed a/b:1 | Repositories > 1
+        tag tag a/b:1 | tagged a/b:1 | Repositories > 1
+        delete delete a/b:1 | deleted a/b:1 | Repositories > a/b
+        repository repository_create a/b | created repository a/b | Repositories > a/b
+        repository repository_delete a/b | deleted repository a/b | Repositories > deleted
+        repository undelete a/b:1 | restored a/b:1 | Repositories > 1
+        user user_create bob | created user bob | Users > bob
+        user user_delete bob | deleted user bob | Users
+        user password  | changed the password | Users
+        role role_change dev | changed role dev | Users > roles
+        grant grant_create a/** | created grant a/** | Users > grants
+        key key_revoke k1 | revoked key k1 | Keys
+        rule rule_set a/** | set rule for a/** | Repositories > rules
+        upload upload_cancel u1 | ended upload u1 | Uploads
+        gc gc pause | collector: pause | Storage";
+    for line in all.lines() {
+        let parts: Vec<_> = line.split('|').map(str::trim).collect();
+        let words: Vec<_> = parts[0].split(' ').collect();
+        let data = deed(words[1], words.get(2).copied().unwrap_or_default());
+        leads(words[0], data, parts[1], &parts[2].replace('>', "\u{203a}"));
+    }
+}
+
+#[test]
+fn what_the_server_does_by_itself_is_told_and_a_digest_is_short() {
     let pushed = deed("push", &format!("a/b@{DIGEST}"));
     let there = "Repositories \u{203a} sha256:9f86d081884c";
-    goes("push", pushed, "pushed a/b@sha256:9f86d081884c", there);
-    goes("tag", deed("tag", "a/b:1"), "tagged a/b:1", "\u{203a} 1");
-    goes(
-        "delete",
-        deed("delete", "a/b:1"),
-        "deleted a/b:1",
-        "\u{203a} a/b",
-    );
-    goes(
-        "repository",
-        deed("repository_create", "a/b"),
-        "created repository a/b",
-        "\u{203a} a/b",
-    );
-    goes(
-        "repository",
-        deed("repository_delete", "a/b"),
-        "deleted repository a/b",
-        "deleted",
-    );
-    goes(
-        "repository",
-        deed("undelete", "a/b:1"),
-        "restored a/b:1",
-        "\u{203a} 1",
-    );
-    goes(
-        "user",
-        deed("user_create", "bob"),
-        "created user bob",
-        "Users \u{203a} bob",
-    );
-    goes(
-        "user",
-        deed("user_delete", "bob"),
-        "deleted user bob",
-        "Users",
-    );
-    goes(
-        "user",
-        deed("password", ""),
-        "changed the password",
-        "Users",
-    );
-    goes(
-        "role",
-        deed("role_change", "dev"),
-        "changed role dev",
-        "roles",
-    );
-    goes(
-        "grant",
-        deed("grant_create", "a/**"),
-        "created grant a/**",
-        "grants",
-    );
-    goes("key", deed("key_revoke", "k1"), "revoked key k1", "Keys");
-    goes(
-        "rule",
-        deed("rule_set", "a/**"),
-        "set rule for a/**",
-        "rules",
-    );
-    goes(
-        "upload",
-        deed("upload_cancel", "u1"),
-        "ended upload u1",
-        "Uploads",
-    );
-    goes("gc", deed("gc", "pause"), "collector: pause", "Storage");
-    goes(
-        "gc",
-        json!({ "phase": "trash" }),
-        "making deletions final",
-        "Storage",
-    );
-    goes(
+    leads("push", pushed, "pushed a/b@sha256:9f86d081884c", there);
+    let removing = json!({ "phase": "trash" });
+    leads("gc", removing, "making deletions final", "Storage");
+    leads(
         "check",
         json!({ "running": true }),
         "a check began",
@@ -428,4 +379,45 @@ fn hostile_texts_and_absurd_numbers_are_shown_without_harm_at_any_size() {
             "{screen}"
         );
     }
+}
+
+#[test]
+fn what_is_wrong_with_the_store_is_seen() {
+    let answer = |request: &Request| match request.path.as_str() {
+        "/gc" => Ok(json!({ "damaged": 2, "last_error": "the disk is full", "last_run": null })),
+        _ => quiet(request),
+    };
+    let mut pilot = Pilot::on((120, 40), Theme::None, answer);
+    pilot.wait(2_000);
+    let mut bad = idle(1);
+    bad["gc"]["paused"] = json!(true);
+    bad["check"] =
+        json!({ "running": false, "blobs_done": 9, "blobs": 9, "found": 3, "quarantined": 1 });
+    pilot.hear("status", bad);
+    pilot.sees("paused: nothing is removed");
+    pilot.sees("the disk is full");
+    pilot.sees("2 rows cannot be read");
+    pilot.sees("3, 1 blob not served");
+}
+
+#[test]
+fn repositories_are_counted_anew_once_a_minute_at_most_and_only_when_they_changed() {
+    let mut pilot = Pilot::new(quiet);
+    pilot.wait(1_000);
+    let counted = |pilot: &Pilot| {
+        let asked = pilot.asked.iter();
+        asked
+            .filter(|asked| asked.starts_with("GET /usage"))
+            .count()
+    };
+    assert_eq!(counted(&pilot), 1);
+    for _ in 0..50 {
+        pilot.hear("push", deed("push", "a:1"));
+        pilot.wait(2_000);
+    }
+    assert_eq!(counted(&pilot), 2);
+    pilot.wait(60_000);
+    assert_eq!(counted(&pilot), 3);
+    pilot.wait(600_000);
+    assert_eq!(counted(&pilot), 3);
 }
