@@ -36,7 +36,7 @@ pub(crate) enum Message {
 }
 
 /// What is to be done outside.
-#[derive(Debug, PartialEq)]
+#[derive(PartialEq)]
 pub(crate) enum Effect {
     /// Ask the server.
     Ask(Ticket, Request),
@@ -70,7 +70,7 @@ pub(crate) struct Request {
 }
 
 /// What was answered.
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Default, Clone, PartialEq)]
 pub(crate) struct Reply {
     /// The JSON; null when there is none.
     pub(crate) body: Value,
@@ -167,6 +167,27 @@ impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A body may have a password in it.
         write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A body may have the secret of a key in it.
+        write!(f, "Reply({:?})", self.etag)
+    }
+}
+
+impl fmt::Debug for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ask(ticket, request) => write!(f, "Ask({ticket:?}, {request:?})"),
+            Self::GiveUp(ticket) => write!(f, "GiveUp({ticket:?})"),
+            Self::Connect(server) => write!(f, "Connect({:?})", server.name),
+            // What is copied may be a key.
+            Self::Copy(_) => f.write_str("Copy"),
+            Self::Remember(servers) => write!(f, "Remember({} servers)", servers.len()),
+            Self::Quit => f.write_str("Quit"),
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) enum Order {
     Dialog(Dialog),
     /// Take it away.
     CloseDialog,
+    /// Say in it why what was filled in will not do.
+    Refuse(String),
     /// Show another place, from which `Esc` leads back.
     Enter(Place),
     /// Show a place of its own tab, from its beginning.
@@ -147,6 +149,11 @@ impl Context<'_> {
     /// Takes the dialog away.
     pub(crate) fn close_dialog(&mut self) {
         self.out.orders.push(Order::CloseDialog);
+    }
+
+    /// Says in the dialog why what was filled in will not do.
+    pub(crate) fn refuse(&mut self, why: impl Into<String>) {
+        self.out.orders.push(Order::Refuse(why.into()));
     }
 
     /// Shows another place, from which `Esc` leads back.

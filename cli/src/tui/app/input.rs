@@ -6,7 +6,7 @@ use crate::tui::keys::{Action, Binding, EVERYWHERE, LISTS, Read, SEARCHING, Tab}
 use crate::tui::screens::Screen;
 use crate::tui::theme::Tone;
 use crate::tui::widgets::Motion;
-use crate::tui::widgets::dialog::Answer;
+use crate::tui::widgets::dialog::{Answer, Copied};
 use crossterm::event::{
     KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
@@ -94,14 +94,14 @@ impl App {
 
     fn dialog_answered(&mut self, owner: Owner, answer: Answer) {
         match answer {
-            Answer::Within => {}
+            Answer::Within => self.typed(),
             Answer::Cancelled => {
                 self.dialog = None;
                 if owner == Owner::App {
                     self.login_cancelled();
                 }
             }
-            Answer::Copy(text) => {
+            Answer::Copy(Copied(text)) => {
                 self.out.effects.push(Effect::Copy(text));
                 self.say("copied", Tone::Good);
             }
@@ -194,6 +194,7 @@ impl App {
     pub(super) fn paste(&mut self, text: &str) {
         if let Some((_, dialog)) = &mut self.dialog {
             dialog.paste(text);
+            self.typed();
         } else if self.prompt.is_some() {
             self.prompt_paste(text);
         }

@@ -276,6 +276,26 @@ impl App {
         self.carry_out(Owner::Screen(id));
     }
 
+    /// Shows the dialog that is open to the screen it is of.
+    fn typed(&mut self) {
+        let registry = self.registry();
+        let Some((Owner::Screen(id), dialog)) = &mut self.dialog else {
+            return;
+        };
+        let id = *id;
+        let mut all = self.stacks.values_mut().flatten();
+        if let Some(open) = all.find(|open| open.id == id) {
+            let mut cx = Context {
+                now: self.now,
+                me: &self.me,
+                registry: &registry,
+                out: &mut self.out,
+            };
+            open.screen.typed(dialog, &mut cx);
+        }
+        self.carry_out(Owner::Screen(id));
+    }
+
     /// How the server is written where images are named.
     fn registry(&self) -> String {
         match self.server.as_ref().map(|server| &server.at) {
@@ -303,6 +323,10 @@ impl App {
                 Order::Say(text, tone) => self.say(text, tone),
                 Order::Dialog(dialog) => self.dialog = Some((owner, dialog)),
                 Order::CloseDialog => self.dialog = None,
+                Order::Refuse(why) => match &mut self.dialog {
+                    Some((whose, dialog)) if *whose == owner => dialog.refused(&why),
+                    _ => self.say(why, Tone::Warning),
+                },
                 Order::Enter(place) => self.push(place),
                 Order::Go(place) => self.go(place),
                 Order::Leave => self.leave(),
@@ -345,6 +369,7 @@ impl App {
             (Owner::App, done) => self.own_answer(ticket, reply, done),
             (Owner::Screen(id), None) => {
                 self.with(id, |screen, cx| screen.answered(ticket, reply, cx));
+                self.typed();
             }
             (Owner::Screen(id), Some(done)) => match reply {
                 Ok(reply) => {
@@ -410,6 +435,7 @@ impl App {
         for id in self.open_ids() {
             self.with(id, |screen, cx| screen.tick(cx));
         }
+        self.typed();
     }
 }
 

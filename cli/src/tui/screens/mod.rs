@@ -51,6 +51,10 @@ pub(crate) trait Screen {
     /// It stays until a change that is asked for here succeeds, or until it is closed.
     fn submitted(&mut self, _dialog: &Dialog, _cx: &mut Context<'_>) {}
 
+    /// A dialog of this screen is open, and a key was pressed in it, or something was answered, or time
+    /// has gone by: the screen may ask the server for what helps to fill it in, and put it there.
+    fn typed(&mut self, _dialog: &mut Dialog, _cx: &mut Context<'_>) {}
+
     /// A question of this screen was answered.
     fn answered(&mut self, _ticket: Ticket, _reply: Result<Reply, Failure>, _cx: &mut Context<'_>) {
     }

@@ -37,8 +37,8 @@ pub(crate) struct Question {
     pub(crate) is_sent: bool,
 }
 
-/// Something to be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Something to be read; it may have a secret in it.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Notice {
     /// What it is about.
     pub(crate) title: String,
@@ -58,6 +58,12 @@ impl std::fmt::Debug for Copied {
     }
 }
 
+impl std::fmt::Debug for Notice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Notice({:?})", self.title)
+    }
+}
+
 /// What a key did to a dialog.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -68,7 +74,7 @@ pub(crate) enum Answer {
     /// No.
     Cancelled,
     /// This is to be copied.
-    Copy(String),
+    Copy(Copied),
 }
 
 // === impl Question ===
@@ -186,8 +192,14 @@ fn text_window(
     lines: Vec<Line<'static>>,
     look: Look,
 ) {
-    const WIDTH: u16 = 84;
-    let width = WIDTH.min(area.width);
+    // A little wider where that keeps a line whole: a key has 85 letters.
+    let longest = lines.iter().map(Line::width).max().unwrap_or(0);
+    let width = if (83..=98).contains(&longest) {
+        100
+    } else {
+        84
+    };
+    let width = width.min(area.width);
     let inner = usize::from(width.saturating_sub(2)).max(1);
     let rows: usize = lines
         .iter()
@@ -211,7 +223,7 @@ impl Dialog {
             },
             Self::Question(question) => question.key(key),
             Self::Notice(notice) => match (key.code, &notice.copied) {
-                (KeyCode::Char('y'), Some(Copied(text))) => Answer::Copy(text.clone()),
+                (KeyCode::Char('y'), Some(text)) => Answer::Copy(text.clone()),
                 (KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q'), _) => Answer::Cancelled,
                 _ => Answer::Within,
             },
@@ -284,12 +296,12 @@ mod tests {
 
     #[test]
     fn a_key_is_copied_and_not_printed() {
-        let notice = Notice::new("Key", Vec::new()).with_copy("flr_x");
+        let notice = Notice::new("Key", vec!["flr_x".to_owned()]).with_copy("flr_x");
         let mut dialog = Dialog::Notice(notice);
         assert!(!format!("{dialog:?}").contains("flr_x"));
         assert_eq!(
             press(&mut dialog, KeyCode::Char('y')),
-            Answer::Copy("flr_x".to_owned())
+            Answer::Copy(Copied("flr_x".to_owned()))
         );
         assert_eq!(press(&mut dialog, KeyCode::Enter), Answer::Cancelled);
     }
