@@ -1,4 +1,5 @@
-//! [`Form`]: fields that are filled in, each a line of text, a secret, a choice or a switch.
+//! [`Form`]: fields that are filled in, each a line of text, a secret, a choice, a switch, one of many
+//! names, or the scopes of a key.
 //!
 //! What was filled in is kept until the server has taken it: a refusal is shown in the form, and what is
 //! wrong can be mended there.
@@ -7,6 +8,8 @@
 //! 1. The focus is on a field there is.
 
 use super::input::Input;
+use super::pick::Pick;
+use super::scopes::{Scope, Scopes, Step};
 use super::{span, window};
 use crate::tui::theme::{Look, Tone};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -42,6 +45,8 @@ enum Value {
     Text(Input),
     Choice(Vec<String>, usize),
     Switch(bool),
+    Pick(Pick),
+    Scopes(Scopes),
 }
 
 /// What a key did to a form.
@@ -83,6 +88,16 @@ impl Field {
         Self::new(label, hint, Value::Switch(is_on))
     }
 
+    /// One of many texts, which is found by typing a part of it.
+    pub(crate) fn pick(label: &'static str, options: Vec<String>, hint: impl Into<String>) -> Self {
+        Self::new(label, hint, Value::Pick(Pick::new(options)))
+    }
+
+    /// What a key may; none: all that its owner may.
+    pub(crate) fn scopes(label: &'static str, scopes: Option<&[Scope]>) -> Self {
+        Self::new(label, "", Value::Scopes(Scopes::new(scopes)))
+    }
+
     fn new(label: &'static str, hint: impl Into<String>, value: Value) -> Self {
         Self {
             label,
@@ -92,6 +107,9 @@ impl Field {
     }
 
     fn key(&mut self, key: KeyEvent) {
+        if let Value::Pick(pick) = &mut self.value {
+            return pick.key(key);
+        }
         match (&mut self.value, key.code) {
             (Value::Text(input), _) => {
                 input.key(key);
@@ -112,10 +130,40 @@ impl Field {
         }
     }
 
+    /// Whether a line below it says what may be filled in.
+    const fn has_hint(&self) -> bool {
+        !matches!(self.value, Value::Scopes(_))
+    }
+
+    /// How many lines it has.
+    fn height(&self) -> usize {
+        match &self.value {
+            Value::Scopes(scopes) => scopes.height(),
+            _ => 1,
+        }
+    }
+
+    /// The first and the last of its lines that have to be seen when it has the focus.
+    fn focused_lines(&self) -> (usize, usize) {
+        match &self.value {
+            Value::Scopes(scopes) => scopes.focused_lines(),
+            _ => (0, 0),
+        }
+    }
+
+    fn lines(&self, width: usize, look: Look, has_focus: bool) -> Vec<Line<'static>> {
+        match &self.value {
+            Value::Scopes(scopes) => scopes.lines(width, look, has_focus),
+            _ => vec![self.line(width, look, has_focus)],
+        }
+    }
+
     fn line(&self, width: usize, look: Look, has_focus: bool) -> Line<'static> {
         let tone = if has_focus { Tone::Accent } else { Tone::Plain };
         match &self.value {
             Value::Text(input) => input.line(width, look, has_focus),
+            Value::Pick(pick) => pick.line(look, has_focus),
+            Value::Scopes(_) => Line::default(),
             Value::Switch(is_on) => {
                 Line::from(span(look, if *is_on { "[x] yes" } else { "[ ] no" }, tone))
             }
@@ -155,6 +203,7 @@ impl Form {
             Some(Value::Text(input)) if *input == Input::secret() => "",
             Some(Value::Text(input)) => input.text(),
             Some(Value::Choice(options, chosen)) => options.get(*chosen).map_or("", String::as_str),
+            Some(Value::Pick(pick)) => pick.chosen(),
             _ => "",
         }
     }
@@ -176,10 +225,46 @@ impl Form {
         fields.any(|field| field.label == label && field.value == Value::Switch(true))
     }
 
+    /// The scopes of a key that are being filled in.
+    pub(crate) fn scopes(&self, label: &str) -> Option<&Scopes> {
+        let field = self.fields.iter().find(|field| field.label == label)?;
+        match &field.value {
+            Value::Scopes(scopes) => Some(scopes),
+            _ => None,
+        }
+    }
+
+    /// The scopes that have the focus.
+    pub(crate) fn focused_scopes(&mut self) -> Option<&mut Scopes> {
+        match &mut self.fields.get_mut(self.focus)?.value {
+            Value::Scopes(scopes) => Some(scopes),
+            _ => None,
+        }
+    }
+
+    /// Offers other texts in a field of many; what was chosen stays chosen.
+    pub(crate) fn offer(&mut self, label: &str, options: Vec<String>) {
+        let field = self.fields.iter_mut().find(|field| field.label == label);
+        if let Some(Value::Pick(pick)) = field.map(|field| &mut field.value) {
+            pick.offer(options);
+        }
+    }
+
     /// Takes a key.
     pub(crate) fn key(&mut self, key: KeyEvent) -> Typed {
         let is_last = self.focus + 1 >= self.fields.len();
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        let is_within = !self.is_sent
+            && key.code != KeyCode::Esc
+            && !(control && key.code == KeyCode::Char('s'));
+        if is_within && let Some(scopes) = self.focused_scopes() {
+            match scopes.key(key) {
+                Step::Stay => {}
+                Step::Next => self.go(1),
+                Step::Previous => self.go(-1),
+            }
+            return Typed::Within;
+        }
         match key.code {
             KeyCode::Esc => return Typed::Cancelled,
             _ if self.is_sent => return Typed::Within,
@@ -198,12 +283,12 @@ impl Form {
 
     /// Takes a text that was pasted.
     pub(crate) fn paste(&mut self, text: &str) {
-        if let Some(Value::Text(input)) = self
-            .fields
-            .get_mut(self.focus)
-            .map(|field| &mut field.value)
-        {
-            input.paste(text);
+        let field = self.fields.get_mut(self.focus);
+        match field.map(|field| &mut field.value) {
+            Some(Value::Text(input)) => input.paste(text),
+            Some(Value::Scopes(scopes)) => scopes.paste(text),
+            Some(Value::Pick(pick)) => pick.paste(text),
+            _ => {}
         }
     }
 
@@ -211,6 +296,40 @@ impl Form {
         let there = self.focus.cast_signed() + steps;
         let there = there.rem_euclid(self.fields.len().max(1).cast_signed());
         self.focus = there.cast_unsigned();
+        if let Some(scopes) = self.focused_scopes() {
+            scopes.enter(steps > 0);
+        }
+    }
+
+    /// The lines of all fields, and the first and the last of those that have to be seen.
+    fn lines(
+        &self,
+        (label, inner): (usize, usize),
+        has_hints: bool,
+        look: Look,
+    ) -> (Vec<Line<'static>>, (usize, usize)) {
+        let (mut lines, mut focused) = (Vec::new(), (0, 0));
+        let room = inner.saturating_sub(label + 2);
+        for (place, field) in self.fields.iter().enumerate() {
+            let has_focus = place == self.focus && !self.is_sent;
+            if place == self.focus {
+                let (first, last) = field.focused_lines();
+                focused = (lines.len() + first, lines.len() + last);
+            }
+            let tone = if has_focus { Tone::Accent } else { Tone::Dim };
+            let mut name = field.label;
+            for drawn in field.lines(room, look, has_focus) {
+                let mut line = vec![span(look, &format!("{name:label$}  "), tone)];
+                line.extend(drawn.spans);
+                lines.push(Line::from(line));
+                name = "";
+            }
+            if has_hints && field.has_hint() {
+                let hint = format!("{:label$}  {}", "", field.hint);
+                lines.push(Line::from(span(look, &hint, Tone::Dim)));
+            }
+        }
+        (lines, focused)
     }
 
     /// Draws it over what is there.
@@ -218,33 +337,25 @@ impl Form {
         let labels = self.fields.iter().map(|field| field.label.len());
         let label = labels.max().unwrap_or(0);
         let error = self.error.as_deref().unwrap_or_default();
-        let width = 72.min(area.width);
+        let is_wide = self
+            .fields
+            .iter()
+            .any(|field| matches!(field.value, Value::Scopes(_)));
+        let width = if is_wide { 110 } else { 72 }.min(area.width);
         let inner = usize::from(width.saturating_sub(4)).max(1);
-        let error_lines = error.len().div_ceil(inner).min(4) as u16;
+        let error_lines = error.len().div_ceil(inner).min(4);
         // On a small terminal the hints go before the fields do.
-        let fields = self.fields.len() as u16;
-        let has_hints = fields * 2 + error_lines + 3 <= area.height;
-        let height = fields * if has_hints { 2 } else { 1 } + error_lines + 3;
+        let rows: usize = self.fields.iter().map(Field::height).sum();
+        let hints = self.fields.iter().filter(|field| field.has_hint()).count();
+        let around = error_lines + 3;
+        let has_hints = rows + hints + around <= usize::from(area.height);
+        let height = rows + if has_hints { hints } else { 0 } + around;
+        let height = u16::try_from(height).unwrap_or(u16::MAX);
         let inside = window(frame, area, (width, height), &self.title, look);
-        let mut lines = Vec::new();
-        for (place, field) in self.fields.iter().enumerate() {
-            let has_focus = place == self.focus && !self.is_sent;
-            let tone = if has_focus { Tone::Accent } else { Tone::Dim };
-            let mut line = vec![span(look, &format!("{:label$}  ", field.label), tone)];
-            line.extend(
-                field
-                    .line(inner.saturating_sub(label + 2), look, has_focus)
-                    .spans,
-            );
-            lines.push(Line::from(line));
-            if has_hints {
-                let hint = format!("{:label$}  {}", "", field.hint);
-                lines.push(Line::from(span(look, &hint, Tone::Dim)));
-            }
-        }
-        let room = usize::from(inside.height.saturating_sub(error_lines + 1));
-        let per_field = if has_hints { 2 } else { 1 };
-        let skipped = ((self.focus + 1) * per_field).saturating_sub(room);
+        let (lines, focused) = self.lines((label, inner), has_hints, look);
+        let room = usize::from(inside.height).saturating_sub(error_lines + 1);
+        let last = focused.1 + 1 + usize::from(has_hints);
+        let skipped = last.saturating_sub(room).min(focused.0);
         let mut shown: Vec<Line<'_>> = lines.into_iter().skip(skipped).take(room).collect();
         let foot = if self.is_sent {
             "waiting for the server; Esc: stop"
