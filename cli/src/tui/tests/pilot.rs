@@ -15,6 +15,9 @@ use std::collections::VecDeque;
 /// The time at which all tests happen.
 pub(crate) const NOW: u64 = 1_790_000_000_000;
 
+/// The member of a fake's answer that is its `ETag`.
+pub(crate) const ETAG: &str = "(etag)";
+
 /// What a server would answer.
 pub(crate) type Fake = Box<dyn FnMut(&Request) -> Result<Value, Failure>>;
 
@@ -77,6 +80,26 @@ impl Pilot {
         Self::start(start, answer)
     }
 
+    /// One whom the server takes for somebody else than the administrator: what `/whoami` says.
+    pub(crate) fn knowing(
+        me: Value,
+        mut fake: impl FnMut(&Request) -> Result<Value, Failure> + 'static,
+    ) -> Self {
+        let mut pilot = Self::new(|_| Ok(Value::Null));
+        pilot.fake = Box::new(move |request| match request.path.as_str() {
+            "/whoami" => Ok(me.clone()),
+            _ => fake(request),
+        });
+        // Who one is, is asked again when the server is back.
+        pilot.send(Message::Link(Link::Down {
+            why: String::new(),
+            retry_at: NOW,
+        }));
+        pilot.send(Message::Link(Link::Up));
+        pilot.asked.clear();
+        pilot
+    }
+
     /// One who begins with anything.
     pub(crate) fn start(
         start: Start,
@@ -130,7 +153,12 @@ impl Pilot {
     /// Answers everything that waits.
     pub(crate) fn answer(&mut self) {
         while let Some((ticket, request)) = self.waiting.pop_front() {
-            let reply = (self.fake)(&request).map(|body| Reply { body, etag: None });
+            let reply = (self.fake)(&request).map(|mut body| {
+                // A fake says the version beside the body, which servers do in a header.
+                let etag = body.as_object_mut().and_then(|body| body.remove(ETAG));
+                let etag = etag.and_then(|etag| etag.as_str().map(str::to_owned));
+                Reply { body, etag }
+            });
             self.send(Message::Answered(ticket, reply));
         }
     }
