@@ -3,7 +3,9 @@
 //! A request is made anew each time, from text, and its answer is read to the end: that is a part of
 //! what is measured, as it is of what hyper does. Nobody listens to the access log.
 
-use crate::store::{MEDIA_TYPE, Operation, REPOSITORY, Store, TAGS, layer_digest, manifest, tag};
+use crate::store::{
+    CREDENTIALS, MEDIA_TYPE, Operation, REPOSITORY, Store, TAGS, layer_digest, manifest, tag,
+};
 use bytes::Bytes;
 use floundr_frontend::range::{ChunkRange, Selection};
 use floundr_frontend::{Registry, Route};
@@ -51,6 +53,22 @@ pub(crate) fn get_manifest(store: &Store) -> Operation {
     requests(store, Method::GET, target, len)
 }
 
+/// The same of a registry with accounts, by a user with a token.
+pub(crate) fn get_manifest_by_token(store: &Store) -> Operation {
+    let registry = store.with_accounts();
+    let len = manifest(0).len();
+    let token = store.wait(token(&registry));
+    store.operation(async move || {
+        let request = Request::get(format!("/v2/{REPOSITORY}/manifests/{}", tag(TAGS / 2)))
+            .header("host", "registry.example.com")
+            .header("accept", MEDIA_TYPE)
+            .header("authorization", &token)
+            .body(Full::default())
+            .expect("it is a request");
+        assert_eq!(answer(&registry, request).await, (200, len));
+    })
+}
+
 /// `HEAD` of a blob that a manifest links, as a client asks before it pushes.
 pub(crate) fn head_blob(store: &Store) -> Operation {
     let target = format!("/v2/{REPOSITORY}/blobs/{}", layer_digest());
@@ -93,6 +111,24 @@ fn requests(store: &Store, method: Method, target: String, len: usize) -> Operat
             .expect("it is a request");
         assert_eq!(answer(&registry, request).await, (200, len));
     })
+}
+
+/// The value of `Authorization` with a token for pulling from [`REPOSITORY`].
+async fn token(registry: &Registry) -> String {
+    let scope = format!("/auth/token?service=floundr&scope=repository:{REPOSITORY}:pull");
+    let request = Request::get(scope)
+        .header("host", "registry.example.com")
+        .header("authorization", CREDENTIALS)
+        .body(Full::<Bytes>::default())
+        .expect("it is a request");
+    let body = registry.handle(request).await.into_body();
+    let body = body.collect().await.expect("it is in memory").to_bytes();
+    let text = std::str::from_utf8(&body).expect("it is JSON");
+    let token = text
+        .split_once(r#""token":""#)
+        .and_then(|(_, rest)| rest.split_once('"'));
+    let (token, _) = token.expect("a token was given");
+    format!("Bearer {token}")
 }
 
 /// The status of the answer and the length of its body, which was read to its end.

@@ -5,13 +5,19 @@
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
+use floundr_engine::clock::SystemClock;
 use floundr_engine::descriptor::Links;
 use floundr_engine::digest::{Algorithm, Digest};
 use floundr_engine::name::{RepositoryName, Tag};
 use floundr_engine::random::Random;
 use floundr_engine::repository::PutManifest;
 use floundr_engine::{Collection, Engine, Options, Repository};
-use floundr_frontend::{Config, Context, Registry};
+use floundr_frontend::accounts::{
+    Accounts, Grantee, MemoryAccountStore, NewGrant, NewUser, TokenSecrets, UserName,
+};
+use floundr_frontend::audit::AuditLog;
+use floundr_frontend::{Access, AccessOptions, Config, Context, Registry, Services};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -28,6 +34,11 @@ pub(crate) const REPOSITORY: &str = "library/image";
 pub(crate) const TAGS: u64 = 10_000;
 /// The media type of that manifest.
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+
+/// A user who may read [`REPOSITORY`], with the password.
+const USER: (&str, &str) = ("jo", "a long password");
+/// The same as `Authorization` has them.
+pub(crate) const CREDENTIALS: &str = "Basic am86YSBsb25nIHBhc3N3b3Jk";
 
 /// An open store and a registry over it, on a runtime of one thread. The engine's own threads are as ever.
 pub(crate) struct Store {
@@ -94,6 +105,25 @@ impl Store {
         self.engine.repository(&name)
     }
 
+    /// A registry over the same store that asks who may what.
+    pub(crate) fn with_accounts(&self) -> Registry {
+        let accounts = self.wait(accounts()).expect("accounts are kept in memory");
+        let services = Services::new(&self.engine, Some(accounts.clone()), AuditLog::none());
+        let access = Access::by(accounts, AccessOptions::default());
+        let engine = self.engine.clone();
+        Registry::new(Context::with_access(
+            engine,
+            Config::default(),
+            access,
+            services,
+        ))
+    }
+
+    /// What comes of `future`, on this store's runtime.
+    pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
     /// The operation that does `work` once after another, on this store's runtime.
     pub(crate) fn operation(&self, work: impl AsyncFn() + 'static) -> Operation {
         let runtime = Rc::clone(&self.runtime);
@@ -120,6 +150,29 @@ async fn repeat(times: u64, work: &impl AsyncFn()) {
     for _ in 0..times {
         work().await;
     }
+}
+
+/// Accounts with [`USER`] alone.
+async fn accounts() -> Result<Accounts> {
+    let clock = Arc::new(SystemClock::default());
+    let store = MemoryAccountStore::default();
+    let accounts = Accounts::open(store, clock, TokenSecrets::Kept).await?;
+    let (name, password) = USER;
+    let name: UserName = name.parse()?;
+    let user = NewUser {
+        name: name.clone(),
+        password: Some(password.to_owned()),
+        must_change: false,
+        groups: BTreeSet::new(),
+    };
+    accounts.create_user(user).await?;
+    let grant = NewGrant {
+        to: Grantee::User(name),
+        role: "reader".parse()?,
+        on: REPOSITORY.parse()?,
+    };
+    accounts.create_grant(grant).await?;
+    Ok(accounts)
 }
 
 /// A tag of [`REPOSITORY`], in their order.

@@ -29,6 +29,11 @@ pub(crate) const ALL: &[Path] = &[
     path("manifest-by-digest", Some(500), engine::manifest_by_digest),
     path("tag-page", Some(50), engine::tag_page),
     path("get-manifest", Some(500), frontend::get_manifest),
+    path(
+        "get-manifest-token",
+        Some(500),
+        frontend::get_manifest_by_token,
+    ),
     path("head-blob", Some(500), frontend::head_blob),
     path("get-tags", Some(200), frontend::get_tags),
     path("put-manifest", Some(100), frontend::put_manifest),

@@ -12,6 +12,8 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     text: String,
+    /// Where the first wildcard is, or the end. Requests ask for it more often than patterns are made.
+    wild_from: usize,
     parts: Vec<Part>,
 }
 
@@ -62,15 +64,14 @@ impl Pattern {
 
     /// What every name begins with that it matches.
     pub(crate) fn beginning(&self) -> &str {
-        let end = self.text.find(['*', '?']).unwrap_or(self.text.len());
-        self.text.get(..end).unwrap_or_default()
+        self.text.get(..self.wild_from).unwrap_or_default()
     }
 
     /// Whether it matches the whole of `name`.
     pub fn matches(&self, name: &str) -> bool {
         // What most patterns are needs a comparison and no more.
         let beginning = self.beginning();
-        match self.text.get(beginning.len()..) {
+        match self.text.get(self.wild_from..) {
             Some("") => name == beginning,
             Some("**") => name.starts_with(beginning),
             _ => name.starts_with(beginning) && self.parts_match(name),
@@ -164,6 +165,7 @@ impl FromStr for Pattern {
         }
         Ok(Self {
             text: text.to_owned(),
+            wild_from: text.find(['*', '?']).unwrap_or(text.len()),
             parts,
         })
     }

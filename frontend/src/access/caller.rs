@@ -2,6 +2,7 @@
 
 use crate::accounts::token::claims::Claims;
 use crate::accounts::{Directory, KeyId, Permission, Permissions, Principal, Reason};
+use arc_swap::Guard;
 use floundr_engine::name::RepositoryName;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
@@ -10,10 +11,11 @@ use std::sync::{Arc, LazyLock};
 static NO_ACCOUNTS: LazyLock<Arc<Directory>> = LazyLock::new(Arc::default);
 
 /// Who a request is from, with the accounts of the moment it came. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Caller {
     principal: Principal,
-    directory: Arc<Directory>,
+    /// A guard, since a count of all requests at once would go from core to core.
+    directory: Guard<Arc<Directory>>,
     now: u64,
     from: Option<IpAddr>,
     narrowed: Option<Arc<Claims>>,
@@ -42,9 +44,9 @@ impl Caller {
     /// `principal` by the accounts in `directory` at `now`, in milliseconds since the epoch.
     pub fn new(principal: Principal, directory: Arc<Directory>, now: u64) -> Self {
         Self {
-            epoch: epoch(&principal, &directory),
+            epoch: directory.epoch(&principal),
             principal,
-            directory,
+            directory: Guard::from_inner(directory),
             now,
             from: None,
             narrowed: None,
@@ -62,7 +64,7 @@ impl Caller {
     /// meanwhile.
     #[must_use]
     pub(crate) fn at(&self, directory: Arc<Directory>, now: u64) -> Self {
-        let same = epoch(&self.principal, &directory) == self.epoch;
+        let same = directory.epoch(&self.principal) == self.epoch;
         let principal = if same {
             self.principal.clone()
         } else {
@@ -70,16 +72,17 @@ impl Caller {
         };
         Self {
             principal,
-            directory,
+            directory: Guard::from_inner(directory),
             now,
-            ..self.clone()
+            narrowed: self.narrowed.clone(),
+            ..*self
         }
     }
 
     /// Who came with a token that was given to `principal`, and may no more than it says.
     pub(crate) fn by_token(
         principal: Principal,
-        (directory, now): (Arc<Directory>, u64),
+        (directory, now): (Guard<Arc<Directory>>, u64),
         claims: Arc<Claims>,
     ) -> Self {
         let is_user = matches!(principal, Principal::User { .. });
@@ -99,7 +102,7 @@ impl Caller {
     }
 
     /// The accounts this caller is judged by.
-    pub const fn directory(&self) -> &Arc<Directory> {
+    pub fn directory(&self) -> &Arc<Directory> {
         &self.directory
     }
 
@@ -173,10 +176,14 @@ impl Caller {
     }
 }
 
-fn epoch(principal: &Principal, directory: &Directory) -> Option<u64> {
-    match principal {
-        Principal::User { name, .. } => directory.user(name).map(|user| user.epoch),
-        _ => None,
+impl Clone for Caller {
+    fn clone(&self) -> Self {
+        Self {
+            principal: self.principal.clone(),
+            directory: Guard::from_inner(Arc::clone(&self.directory)),
+            narrowed: self.narrowed.clone(),
+            ..*self
+        }
     }
 }
 

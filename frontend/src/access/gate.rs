@@ -124,10 +124,10 @@ impl Rejection {
 
 impl Gate {
     fn authorize(&self, caller: &Caller, parts: &Parts, scope: Scope<'_>) -> Result<(), ApiError> {
-        let came_with_nothing = !has_credentials(&parts.headers);
+        let came_with_nothing = || !has_credentials(&parts.headers);
         match scope {
             // A client asks here whether it has to log in: who says nothing is told where.
-            Scope::Registry | Scope::Catalog if came_with_nothing => {
+            Scope::Registry | Scope::Catalog if came_with_nothing() => {
                 Err(self.challenge(parts, scope, None))
             }
             Scope::Catalog if caller.may_list() => Ok(()),

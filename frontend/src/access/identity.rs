@@ -9,7 +9,7 @@ use crate::accounts::limits::{Requester, RetryAfter};
 use crate::accounts::token::claims::{Claims, Kind, Subject};
 use crate::accounts::token::credentials::Credentials;
 use crate::accounts::token::signer::{Expected, TokenError};
-use crate::accounts::{Directory, KeyText, LogInError, Principal};
+use crate::accounts::{Directory, KeyText, LogInError, Principal, Spent};
 use http::HeaderMap;
 use http::request::Parts;
 use std::net::{IpAddr, Ipv4Addr};
@@ -130,29 +130,35 @@ impl Gate {
     }
 
     fn of_token(&self, text: &str, outlives: bool) -> Result<Caller, Refused> {
-        let claims = match self.verified(text, Kind::Access) {
+        let now = self.accounts.wall();
+        let claims = match self.verified(text, Kind::Access, now) {
             Ok(claims) => claims,
             Err(TokenError::Expired(claims)) if outlives => claims,
             Err(error) => return Err(Refused::Token(error.to_string())),
         };
-        let (directory, now) = (self.accounts.directory(), self.accounts.wall());
+        let directory = self.accounts.present();
         let principal = subject(&claims, &directory, now)?;
         Ok(Caller::by_token(principal, (directory, now), claims))
     }
 
-    /// What a token says, when it is this registry's.
-    pub(super) fn verified(&self, text: &str, kind: Kind) -> Result<Arc<Claims>, TokenError> {
+    /// What a token says, when it is this registry's and valid at `now`, in milliseconds since the epoch.
+    pub(super) fn verified(
+        &self,
+        text: &str,
+        kind: Kind,
+        now: u64,
+    ) -> Result<Arc<Claims>, TokenError> {
         let expected = Expected {
             kind,
             service: &self.options.service,
-            now: self.accounts.wall() / 1000,
+            now: now / 1000,
         };
         self.accounts.token_keys().verify(text, &expected)
     }
 
     /// Who a token was given to, if what it was given for still lets somebody in.
-    pub(super) fn subject(&self, claims: &Claims) -> Result<Principal, Refused> {
-        subject(claims, &self.accounts.directory(), self.accounts.wall())
+    pub(super) fn subject(&self, claims: &Claims, now: u64) -> Result<Principal, Refused> {
+        subject(claims, &self.accounts.present(), now)
     }
 
     fn caller(&self, principal: Principal) -> Caller {
@@ -190,28 +196,23 @@ impl Gate {
 
 /// Who a token was given to, by the accounts in `directory`.
 fn subject(claims: &Claims, directory: &Directory, now: u64) -> Result<Principal, Refused> {
-    let (principal, is_same) = match &claims.subject {
+    let principal = match &claims.subject {
         Subject::Anonymous => return Ok(Principal::Anonymous),
-        Subject::Robot(key) => (Principal::Robot(*key), true),
-        Subject::User(name) => {
-            let user = directory.user(name);
-            let principal = Principal::User {
-                name: name.clone(),
-                key: claims.key,
-            };
-            (
-                principal,
-                user.is_some_and(|user| user.epoch == claims.epoch),
-            )
-        }
+        Subject::Robot(key) => Principal::Robot(*key),
+        Subject::User(name) => Principal::User {
+            name: name.clone(),
+            key: claims.key,
+        },
     };
-    if !is_same {
-        let text = "the token's user is gone or has another password since it was given";
-        return Err(Refused::Token(text.to_owned()));
-    }
-    match directory.check(&principal, now) {
+    match directory.check_issued(&principal, claims.epoch, now) {
         Ok(()) => Ok(principal),
-        Err(reason) => Err(Refused::Token(format!("the token is of no use: {reason}"))),
+        Err(Spent::Ended) => {
+            let text = "the token's user is gone or has another password since it was given";
+            Err(Refused::Token(text.to_owned()))
+        }
+        Err(Spent::Hindered(reason)) => {
+            Err(Refused::Token(format!("the token is of no use: {reason}")))
+        }
     }
 }
 

@@ -114,9 +114,10 @@ impl Access {
 
 impl Gate {
     fn refreshed(&self, token: &str) -> Result<Principal, Refused> {
-        let claims = self.verified(token, Kind::Refresh);
+        let now = self.accounts.wall();
+        let claims = self.verified(token, Kind::Refresh, now);
         let claims = claims.map_err(|error| Refused::Token(error.to_string()))?;
-        self.subject(&claims)
+        self.subject(&claims, now)
     }
 
     fn given(
@@ -181,11 +182,7 @@ impl Gate {
     }
 
     fn epoch(&self, principal: &Principal) -> u64 {
-        let directory = self.accounts.directory();
-        match principal {
-            Principal::User { name, .. } => directory.user(name).map_or(0, |user| user.epoch),
-            _ => 0,
-        }
+        self.accounts.present().epoch(principal).unwrap_or(0)
     }
 }
 

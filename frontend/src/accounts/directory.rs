@@ -8,8 +8,9 @@
 //!
 //! That an administrator is left is demanded of changes that take something away (`change`).
 
-use super::model::{ApiKey, Grant, Grantee, Role, Rule, User};
-use super::name::{GroupName, KeyId, KeyName, RoleName, UserName};
+use super::member::{Grants, Member, Members};
+use super::model::{ApiKey, Grant, Role, Rule, User};
+use super::name::{KeyId, KeyName, RoleName, UserName};
 use super::permission::Permissions;
 use super::store::{Row, RowKey, Rows, SigningKeys};
 use floundr_engine::policy::Pattern;
@@ -21,16 +22,8 @@ use std::ops::Bound::{self, Excluded, Included, Unbounded};
 pub struct Directory {
     rows: Rows,
     roles: BTreeMap<RoleName, Role>,
-    to_users: HashMap<UserName, Vec<Granted>>,
-    to_groups: HashMap<GroupName, Vec<Granted>>,
+    members: Members,
     public: Vec<Pattern>,
-}
-
-/// A grant with its role looked up.
-#[derive(Debug, Clone)]
-pub(super) struct Granted {
-    pub(super) grant: Grant,
-    pub(super) permissions: Permissions,
 }
 
 // === impl Directory ===
@@ -51,29 +44,17 @@ impl Directory {
                 _ => {}
             }
         }
+        let mut grants = Grants::default();
         for row in rows.rows.values() {
             if let Row::Grant(grant) = row {
-                directory.index(grant);
+                let role = directory.roles.get(&grant.role);
+                let permissions = role.map_or(Permissions::NONE, |role| role.permissions);
+                grants.add(grant, permissions);
             }
         }
         directory.rows = rows;
+        directory.members = Members::new(directory.users(None), grants);
         directory
-    }
-
-    fn index(&mut self, grant: &Grant) {
-        let role = self.roles.get(&grant.role);
-        let granted = Granted {
-            grant: grant.clone(),
-            permissions: role.map_or(Permissions::NONE, |role| role.permissions),
-        };
-        match &grant.to {
-            Grantee::User(name) => self.to_users.entry(name.clone()).or_default().push(granted),
-            Grantee::Group(name) => self
-                .to_groups
-                .entry(name.clone())
-                .or_default()
-                .push(granted),
-        }
     }
 
     /// How many changes made it.
@@ -217,13 +198,9 @@ impl Directory {
         }
     }
 
-    pub(super) fn granted_to(&self, user: &User) -> impl Iterator<Item = &Granted> {
-        let own = self.to_users.get(&user.name).into_iter().flatten();
-        let groups = user
-            .groups
-            .iter()
-            .filter_map(|group| self.to_groups.get(group));
-        own.chain(groups.flatten())
+    /// A user with what is granted to them.
+    pub(super) fn member(&self, name: &UserName) -> Option<&Member> {
+        self.members.get(name)
     }
 
     /// The things of one kind from a row of theirs on, to the first row of another kind: rows of a kind

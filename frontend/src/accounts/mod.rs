@@ -5,6 +5,7 @@
 //! name, permission   the words
 //! model              users, roles, grants, keys, rules as they are stored
 //! directory, rights  all of them at one moment; who may do what, and why
+//! member             what a request needs of a user, with their grants
 //! change/            every change, each durable before it is seen
 //! store              where they are kept, a trait; redb_store for one process, memory_store
 //! password, ...      slow hashes on few threads, and what is remembered of them
@@ -20,6 +21,7 @@ mod directory;
 mod expiring;
 pub(crate) mod limits;
 mod login;
+mod member;
 mod memory_store;
 mod model;
 mod name;
@@ -47,6 +49,7 @@ pub use name::{GroupName, KeyId, KeyName, ParseKeyIdError, ParseNameError, RoleN
 pub use password::{Cost, ParseHashError, PasswordHash, UnfitPassword};
 pub use permission::{ParsePermissionError, Permission, Permissions};
 pub use redb_store::RedbAccountStore;
+pub(crate) use rights::Spent;
 pub use rights::{Principal, Reason};
 pub use signing::{SigningKeyIds, TokenSecrets};
 pub use store::{AccountStore, AccountStoreError, Change, Row, RowKey, Rows, SigningKeys};
@@ -54,7 +57,7 @@ pub use token::credentials::Secret;
 pub use token::origin::{AppUrl, ParseAppUrlError};
 pub use token::proxies::{ParseProxyError, TrustedProxies};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use checker::PasswordChecker;
 use floundr_engine::clock::Clock;
 use floundr_engine::random::SystemRandom;
@@ -129,6 +132,11 @@ impl Accounts {
     /// The accounts of this moment.
     pub fn directory(&self) -> Arc<Directory> {
         self.inner.directory.load_full()
+    }
+
+    /// The same for the time of a request, without a count that all cores would write to.
+    pub(crate) fn present(&self) -> Guard<Arc<Directory>> {
+        self.inner.directory.load()
     }
 
     /// Milliseconds since the epoch, by the wall clock.

@@ -9,7 +9,8 @@
 //!
 //! Everything is computed from the directory of the moment: there is no second place to forget.
 
-use super::directory::{Directory, Granted};
+use super::directory::Directory;
+use super::member::{Granted, Member};
 use super::model::{ApiKey, Grantee, KeyScope, On, User};
 use super::name::{KeyId, UserName};
 use super::permission::{Permission, Permissions};
@@ -79,6 +80,15 @@ pub enum Reason {
     NothingGrants,
 }
 
+/// Why what was issued to somebody is of no use any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Spent {
+    /// The user is gone, or what they log in with has ended since.
+    Ended,
+    /// What keeps the principal from doing anything at all.
+    Hindered(Reason),
+}
+
 // === impl Principal ===
 
 impl Principal {
@@ -119,9 +129,8 @@ impl Directory {
             Ok(Standing::All) => return Permissions::ALL,
             Ok(Standing::Open) => return open(),
             Ok(Standing::Nobody) => Permissions::NONE,
-            Ok(Standing::User(user, key)) => {
-                let granted = self.granted_to(user).filter(|one| one.names(repository));
-                let granted = granted.fold(Permissions::NONE, |all, one| all.or(one.permissions));
+            Ok(Standing::User(member, key)) => {
+                let granted = member.permissions(repository);
                 match key.and_then(|key| key.scopes.as_deref()) {
                     Some(scopes) => scoped(scopes, granted, |on| on.matches(repository)),
                     None => granted,
@@ -133,7 +142,7 @@ impl Directory {
             }
             Err(_) => return Permissions::NONE,
         };
-        if self.is_public(repository) {
+        if !own.contains(Permission::Pull) && self.is_public(repository) {
             return own.or(Permission::Pull.into());
         }
         own
@@ -149,19 +158,16 @@ impl Directory {
             Ok(Standing::All) => true,
             Ok(Standing::Open | Standing::Nobody) | Err(_) => false,
             Ok(Standing::Robot(key)) => key.scopes.as_deref().is_some_and(everything),
-            Ok(Standing::User(user, key)) => {
+            Ok(Standing::User(member, key)) => {
                 let scopes = key.and_then(|key| key.scopes.as_deref());
-                self.administers(user) && scopes.is_none_or(everything)
+                member.administers() && scopes.is_none_or(everything)
             }
         }
     }
 
-    /// Whether a user, when nothing keeps them, administers everything.
+    /// Whether a user of this directory, when nothing keeps them, administers everything.
     pub fn administers(&self, user: &User) -> bool {
-        let mut granted = self.granted_to(user);
-        granted.any(|one| {
-            one.grant.on.is_everything() && one.permissions.contains(Permission::Administer)
-        })
+        self.member(&user.name).is_some_and(Member::administers)
     }
 
     /// Whether `principal` is somebody who may do anything at all.
@@ -170,6 +176,33 @@ impl Directory {
     /// What keeps them.
     pub fn check(&self, principal: &Principal, now: u64) -> Result<(), Reason> {
         self.standing(principal, now).map(|_standing| ())
+    }
+
+    /// Whether what was issued to `principal` is of use still: to a user, while their epoch was `epoch`.
+    ///
+    /// # Errors
+    /// [`Spent`].
+    pub(crate) fn check_issued(
+        &self,
+        principal: &Principal,
+        epoch: u64,
+        now: u64,
+    ) -> Result<(), Spent> {
+        let Principal::User { name, key } = principal else {
+            return Ok(self.check(principal, now)?);
+        };
+        let member = self.member(name).filter(|member| member.epoch == epoch);
+        let member = member.ok_or(Spent::Ended)?;
+        self.standing_member((name, member), *key, now)?;
+        Ok(())
+    }
+
+    /// The epoch of the user that a principal is, if it is one and there still.
+    pub(crate) fn epoch(&self, principal: &Principal) -> Option<u64> {
+        match principal {
+            Principal::User { name, .. } => self.member(name).map(|member| member.epoch),
+            _ => None,
+        }
     }
 
     /// Whether something is allowed, and why, or why not.
@@ -189,8 +222,8 @@ impl Directory {
             Standing::Open if open().contains(permission) => return (true, vec![Reason::Open]),
             Standing::Open => return (false, vec![Reason::NothingGrants]),
             Standing::Nobody => Vec::new(),
-            Standing::User(user, _) => {
-                let granted = self.granted_to(user).filter(|one| one.names(repository));
+            Standing::User(member, _) => {
+                let granted = member.granted().filter(|one| one.names(repository));
                 let granted = granted.filter(|one| one.permissions.contains(permission));
                 granted.map(Granted::reason).collect()
             }
@@ -240,7 +273,10 @@ impl Directory {
             Principal::Operator => Ok(Standing::All),
             Principal::Anybody => Ok(Standing::Open),
             Principal::Anonymous => Ok(Standing::Nobody),
-            Principal::User { name, key } => self.standing_user(name, *key, now),
+            Principal::User { name, key } => {
+                let member = self.member(name).ok_or(Reason::NoUser)?;
+                self.standing_member((name, member), *key, now)
+            }
             Principal::Robot(id) => {
                 let key = self.live_key(*id, now)?;
                 match key.owner {
@@ -251,24 +287,23 @@ impl Directory {
         }
     }
 
-    fn standing_user(
-        &self,
-        name: &UserName,
+    fn standing_member<'a>(
+        &'a self,
+        (name, member): (&UserName, &'a Member),
         key: Option<KeyId>,
         now: u64,
-    ) -> Result<Standing<'_>, Reason> {
-        let user = self.user(name).ok_or(Reason::NoUser)?;
-        if user.disabled {
+    ) -> Result<Standing<'a>, Reason> {
+        if member.disabled {
             return Err(Reason::Disabled);
         }
         match key {
-            None if user.must_change => Err(Reason::MustChange),
-            None => Ok(Standing::User(user, None)),
+            None if member.must_change => Err(Reason::MustChange),
+            None => Ok(Standing::User(member, None)),
             Some(id) => {
                 let key = self.live_key(id, now)?;
                 let is_theirs = key.owner.as_ref() == Some(name);
                 let key = is_theirs.then_some(key).ok_or(Reason::NoKey)?;
-                Ok(Standing::User(user, Some(key)))
+                Ok(Standing::User(member, Some(key)))
             }
         }
     }
@@ -288,7 +323,7 @@ enum Standing<'a> {
     All,
     Open,
     Nobody,
-    User(&'a User, Option<&'a ApiKey>),
+    User(&'a Member, Option<&'a ApiKey>),
     Robot(&'a ApiKey),
 }
 
@@ -319,22 +354,15 @@ fn scoped(
     found
 }
 
-// === impl Granted ===
+// === impl Spent ===
 
-impl Granted {
-    fn names(&self, repository: &str) -> bool {
-        self.grant.on.matches(repository)
-    }
-
-    fn reason(&self) -> Reason {
-        Reason::Grant {
-            id: self.grant.id,
-            to: self.grant.to.clone(),
-            role: self.grant.role.to_string(),
-            on: self.grant.on.to_string(),
-        }
+impl From<Reason> for Spent {
+    fn from(reason: Reason) -> Self {
+        Self::Hindered(reason)
     }
 }
+
+// === impl Reason ===
 
 /// In words, after "because".
 impl fmt::Display for Reason {

@@ -10,6 +10,7 @@ use super::token::credentials::Secret;
 use super::token::keys::{SigningKey, WeakSecret};
 use super::token::signer::TokenKeys;
 use super::{Accounts, Directory};
+use arc_swap::Guard;
 use std::fmt;
 use std::sync::Arc;
 
@@ -43,8 +44,9 @@ pub struct SigningKeyIds {
 // === impl Accounts ===
 
 impl Accounts {
-    pub(crate) fn token_keys(&self) -> Arc<TokenKeys> {
-        self.inner.token_keys.load_full()
+    /// The keys of this moment. Not to be held for long.
+    pub(crate) fn token_keys(&self) -> Guard<Arc<TokenKeys>> {
+        self.inner.token_keys.load()
     }
 
     /// Makes a new key that signs tokens from now on. Those of the present one count until the next

@@ -113,7 +113,9 @@ impl Credentials {
         };
         let token = std::str::from_utf8(line.as_bytes()).ok()?;
         let token = token.strip_prefix("Bearer ")?;
-        let is_word = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+        // All of them are looked at, whatever the first is: the compiler takes many at a time then.
+        let graphic = token.bytes().map(|byte| byte.is_ascii_graphic());
+        let is_word = !token.is_empty() && graphic.fold(true, |all, one| all & one);
         is_word.then_some(token)
     }
 
