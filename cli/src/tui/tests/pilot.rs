@@ -26,7 +26,8 @@ pub(crate) struct Pilot {
     /// What they see.
     pub(crate) app: App,
     fake: Fake,
-    /// Everything that was asked, as `METHOD /path`, with the body behind it if there was one.
+    /// Everything that was asked, as `METHOD /path`, with the body behind it if there was one, and
+    /// ` if VERSION` behind that if it was only for one.
     pub(crate) asked: Vec<String>,
     /// Everything else that was to be done.
     pub(crate) effects: Vec<Effect>,
@@ -137,8 +138,10 @@ impl Pilot {
                         .as_ref()
                         .map(|body| format!(" {body}"))
                         .unwrap_or_default();
-                    self.asked
-                        .push(format!("{} {}{body}", request.method, request.path));
+                    let version = request.if_match.as_ref();
+                    let version = version.map(|tag| format!(" if {tag}")).unwrap_or_default();
+                    let what = format!("{} {}{body}{version}", request.method, request.path);
+                    self.asked.push(what);
                     self.waiting.push_back((ticket, request));
                 }
                 Effect::GiveUp(ticket) => self.waiting.retain(|(waiting, _)| *waiting != ticket),
