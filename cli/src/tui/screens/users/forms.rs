@@ -29,7 +29,7 @@ pub(super) fn path(user: &str) -> String {
 }
 
 fn groups(present: &[String]) -> Field {
-    let hint = "names with spaces between; a grant to a group reaches all in it";
+    let hint = "with spaces between; grants to a group reach all in it";
     Field::text(GROUPS, &present.join(" "), hint)
 }
 

@@ -11,6 +11,7 @@ use super::Remark;
 use super::rows::{Grant, Grantee, Role};
 use crate::tui::app::context::Context;
 use crate::tui::message::{Failure, Reply, Request, Ticket};
+use crate::tui::text::string;
 use crate::tui::widgets::dialog::{Dialog, Question};
 use crate::tui::widgets::form::{Field, Form};
 
@@ -33,8 +34,8 @@ pub(super) struct Granting {
     roles: Vec<Role>,
     /// The grants that are being made, in place of which old one.
     made: Option<(Ticket, Grant)>,
-    /// The old grant that is being taken back, and what was told of the new one.
-    taken: Option<(Ticket, String)>,
+    /// The old grant that is being taken back, and what is true of the new one.
+    taken: Option<(Ticket, Grant, String)>,
     pub(super) remark: Remark,
 }
 
@@ -117,11 +118,12 @@ impl Granting {
             }
             return Some(false);
         }
-        let (_, told) = self.taken.take_if(|(taken, _)| *taken == ticket)?;
+        let (_, old, told) = self.taken.take_if(|(taken, ..)| *taken == ticket)?;
+        let before = format!("{} on {}", old.role, old.on);
         match reply {
-            Ok(_) => cx.say(told),
+            Ok(_) => cx.say(format!("{told}, no longer {before}")),
             Err(failure) => {
-                let text = format!("{told}; but the grant before stays: {failure}");
+                let text = format!("{told}, and still {before}: {failure}");
                 self.remark = Remark(Some(text));
             }
         }
@@ -196,10 +198,9 @@ impl Granting {
         if reply.body["id"].as_u64() == Some(old.id) {
             return;
         }
-        let (to, role) = (&old.to, reply.body["role"].as_str().unwrap_or_default());
-        let on = reply.body["on"].as_str().unwrap_or_default();
-        let told = format!("{to} is {role} on {on}, before {} on {}", old.role, old.on);
+        let role = string(&reply.body["role"]);
+        let told = format!("{} is {role} on {}", old.to, string(&reply.body["on"]));
         let ticket = cx.ask(Request::delete(format!("/grants/{}", old.id)));
-        self.taken = Some((ticket, told));
+        self.taken = Some((ticket, old, told));
     }
 }

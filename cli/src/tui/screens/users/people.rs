@@ -4,6 +4,7 @@
 //! Invariants:
 //! 1. A password that the server made is shown at once, whatever comes of what else was wanted.
 
+use super::reach::words;
 use super::rows::{Grantee, Role, User};
 use super::{Remark, forms, is_about};
 use crate::tui::app::context::Context;
@@ -41,8 +42,8 @@ pub(super) const KEYS: &[Binding] = &[
     bind("P", Action::Password, "password", "password; set a new one"),
     bind("d <del>", Action::Delete, "delete-user", "delete"),
     bind("o", Action::Roles, "roles", "roles"),
-    bind("a", Action::Grants, "grants", "all grants"),
-    bind("y", Action::Copy, "copy", "copy the name"),
+    bind("a", Action::Grants, "grants", "grants"),
+    bind("y", Action::Copy, "copy", "copy; the name"),
 ];
 
 /// From which width on there is room for a pane beside the list.
@@ -52,8 +53,9 @@ const ROOMY: u16 = 120;
 #[derive(Debug)]
 pub(super) struct Users {
     listing: Listing<User>,
-    /// Who asks, and the question: for who may not see the users.
+    /// Who asks, and the question: for who may not see the users, with the words they were told so in.
     me: Option<Myself>,
+    refusal: String,
     who: Option<Ticket>,
     /// What is read before a form is shown.
     opening: Option<(Ticket, Opening)>,
@@ -61,8 +63,8 @@ pub(super) struct Users {
     roles: Vec<Role>,
     /// A user who is being made, and what to grant them then.
     making: Option<(Ticket, String, forms::FirstGrant)>,
-    /// A first grant that is being made, in words.
-    granting: Option<(Ticket, String)>,
+    /// A first grant that is being made: to whom, and in words.
+    granting: Option<(Ticket, (String, String))>,
     remark: Remark,
 }
 
@@ -104,6 +106,7 @@ impl Users {
         Self {
             listing: Listing::new("/users?"),
             me: None,
+            refusal: String::new(),
             who: None,
             opening: None,
             asking: None,
@@ -124,7 +127,8 @@ impl Users {
     }
 
     fn act_on(&mut self, action: Action, cx: &mut Context<'_>) {
-        let Some(user) = self.listing.selected().cloned() else {
+        let shown = self.listing.selected().filter(|_| self.me.is_none());
+        let Some(user) = shown.cloned() else {
             return self.act_on_me(action, cx);
         };
         let name = user.name.clone();
@@ -252,10 +256,9 @@ impl Users {
         let body = Grantee::User(name.clone()).grant(&role, &on);
         // Not as a change: its success would take the password away from under the user's eyes.
         let ticket = cx.ask(Request::post("/grants", body));
-        self.granting = Some((ticket, format!("{name} was made, and is {told}")));
-        self.remark = Remark(Some(format!(
-            "{name} was made; whether they are {told} is not known yet"
-        )));
+        let text = format!("{name} was made; whether they are {told} is not known yet");
+        self.remark = Remark(Some(text));
+        self.granting = Some((ticket, (name, told)));
     }
 
     fn listed(&mut self, ticket: Ticket, reply: &Result<Reply, Failure>, cx: &mut Context<'_>) {
@@ -272,6 +275,7 @@ impl Users {
         match reply {
             Ok(_) => self.me = None,
             Err(failure) if failure.status() == Some(403) => {
+                self.refusal = failure.to_string();
                 self.who = Some(cx.ask(Request::get("/whoami")));
             }
             Err(_) => {}
@@ -365,14 +369,15 @@ impl Screen for Users {
                 Ok(reply) => self.opened(opening, &reply, cx),
                 Err(failure) => cx.warn(failure.to_string()),
             }
-        } else if let Some((_, told)) = self.granting.take_if(|(asked, _)| *asked == ticket) {
+        } else if let Some((_, (name, told))) = self.granting.take_if(|(asked, _)| *asked == ticket)
+        {
             match reply {
                 Ok(_) => {
                     self.remark = Remark::default();
-                    cx.say(told);
+                    cx.say(format!("{name} was made, and is {told}"));
                 }
                 Err(failure) => {
-                    let text = format!("{told}: that was refused, nothing is granted: {failure}");
+                    let text = format!("{name} was made, but is not {told}: {failure}");
                     self.remark = Remark(Some(text));
                 }
             }
@@ -408,7 +413,7 @@ impl Screen for Users {
     fn draw(&self, frame: &mut Frame<'_>, area: Rect, paint: Paint) {
         let look = paint.look;
         if let Some(me) = &self.me {
-            return self.draw_me(me, frame, area, paint);
+            return self.draw_me(me, frame, area, look);
         }
         let beside = if area.width < ROOMY { 0 } else { 48 };
         let [left, right] =
@@ -439,12 +444,11 @@ impl Myself {
 
 impl Users {
     /// Draws who asks, below what the server says to them.
-    fn draw_me(&self, me: &Myself, frame: &mut Frame<'_>, area: Rect, paint: Paint) {
-        let look = paint.look;
+    fn draw_me(&self, me: &Myself, frame: &mut Frame<'_>, area: Rect, look: Look) {
         let [above, below] =
             Layout::vertical([Constraint::Length(4), Constraint::Min(0)]).areas(area);
         let inside = panel(frame, above, "Users", look);
-        self.listing.draw(frame, inside, paint, "");
+        words(frame, inside, look, &self.refusal, Tone::Bad);
         let inside = panel(frame, below, "You", look);
         let name = if me.name.is_empty() { "-" } else { &me.name };
         let came = if me.key.is_empty() {

@@ -285,12 +285,12 @@ impl Role {
 
 impl Row for Role {
     const COLUMNS: &'static [Column] = &[
-        wide("role", 0),
+        column("role", 25, 0),
         column("pull", 6, 0),
         column("push", 6, 0),
         column("delete", 8, 0),
         column("administer", 11, 0),
-        column("kind", 8, 0),
+        wide("kind", 0),
     ];
 
     fn key(&self) -> &str {

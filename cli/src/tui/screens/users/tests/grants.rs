@@ -70,8 +70,8 @@ fn a_grant_is_changed_here_too_and_a_failure_of_the_second_step_is_told() {
     let server = Server::busy().refusing("DELETE /grants/1", 409, words);
     let mut pilot = server.pilot();
     pilot.keys("guael<c-s>");
-    pilot.sees("floundr_admin is janitor on **, before admin on **; but the grant before");
-    pilot.sees("stays: nobody could administer");
+    pilot.sees("floundr_admin is janitor on **, and still admin on **: nobody could");
+    pilot.sees("administer the server any more");
     pilot.sees("Grants 5");
 }
 

@@ -17,6 +17,7 @@ fn nobody_special(server: &Server) -> Pilot {
             at: crate::tui::server::Address::Url("http://localhost:8080".to_owned()),
             login: None,
             ca_file: None,
+            is_remembered: true,
         }],
         current: Some(0),
         look: Look::default(),
@@ -101,10 +102,10 @@ fn a_first_grant_that_is_refused_stays_to_be_read_beside_the_password() {
     pilot.sees("correct-horse");
     pilot.keys("<enter>");
     pilot.wait(60_000);
-    pilot.sees("that was refused, nothing is granted: there is no role");
+    pilot.sees("kim was made, but is not writer on team/**: there is no role writer");
     pilot.keys("o");
     pilot.keys("<esc>x<esc>");
-    pilot.sees_no("that was refused");
+    pilot.sees_no("is not writer");
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn a_grant_is_changed_by_making_the_new_one_before_the_old_one_goes() {
             "DELETE /grants/4"
         ]
     );
-    pilot.sees("jo is janitor on team/app, before writer on team/**");
+    pilot.sees("jo is janitor on team/app, no longer writer on team/**");
     pilot.sees("Grants 2");
     pilot.sees_no("writer      ");
 }
@@ -142,10 +142,10 @@ fn an_old_grant_that_stays_is_told_until_something_else_is_done() {
         .wide();
     pilot.keys(":user jo<enter>eh<c-s>");
     pilot.wait(60_000);
-    pilot.sees("but the grant before stays: nobody");
+    pilot.sees("jo is reader on team/**, and still writer on team/**: nobody");
     pilot.sees("Grants 3");
     pilot.keys("w<esc>");
-    pilot.sees_no("the grant before stays");
+    pilot.sees_no("and still");
 }
 
 #[test]
