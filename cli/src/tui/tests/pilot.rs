@@ -123,6 +123,20 @@ impl Pilot {
         pilot
     }
 
+    /// From now on the server knows the pilot as this.
+    pub(crate) fn be(&mut self, me: Value) {
+        let mut fake = std::mem::replace(&mut self.fake, Box::new(not_there));
+        self.fake = Box::new(move |request| match request.path.as_str() {
+            "/whoami" => Ok(me.clone()),
+            _ => fake(request),
+        });
+        self.send(Message::Link(Link::Down {
+            why: "another login".to_owned(),
+            retry_at: self.now,
+        }));
+        self.send(Message::Link(Link::Up));
+    }
+
     /// Tells the application something, and answers what it asks because of it.
     pub(crate) fn send(&mut self, message: Message) {
         let effects = self.app.update(message);

@@ -1,37 +1,17 @@
 //! The list of users.
 
 use super::{Server, user};
-use crate::tui::app::Start;
-use crate::tui::message::{Failure, Request};
-use crate::tui::tests::pilot::{NOW, Pilot, pictures};
-use crate::tui::theme::Look;
-use ratatui::layout::Size;
-use serde_json::{Value, json};
+use crate::tui::message::Request;
+use crate::tui::tests::pilot::{Pilot, pictures};
+use serde_json::json;
 
 /// Somebody who is no administrator.
 fn nobody_special(server: &Server) -> Pilot {
-    let mut answers = server.answers();
-    let start = Start {
-        servers: vec![crate::tui::server::Server {
-            name: "home".to_owned(),
-            at: crate::tui::server::Address::Url("http://localhost:8080".to_owned()),
-            login: None,
-            ca_file: None,
-            is_remembered: true,
-        }],
-        current: Some(0),
-        look: Look::default(),
-        size: Size::new(80, 24),
-        now: NOW,
-    };
-    Pilot::start(start, move |request: &Request| -> Result<Value, Failure> {
-        match request.path.as_str() {
-            "/whoami" => Ok(json!({
-                "kind": "user", "name": "jo", "key": null, "must_change": false, "administrator": false,
-            })),
-            _ => answers(request),
-        }
-    })
+    let mut pilot = server.pilot();
+    pilot.be(json!({
+        "kind": "user", "name": "jo", "key": null, "must_change": false, "administrator": false,
+    }));
+    pilot
 }
 
 fn closed() -> Server {
