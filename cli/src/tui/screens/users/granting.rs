@@ -66,6 +66,16 @@ pub(super) fn chosen_role(form: &Form, roles: &[Role]) -> Option<String> {
     role.map(|role| role.name.clone())
 }
 
+/// To whom, as it was filled in.
+fn named(form: &Form) -> Grantee {
+    let name = form.text(NAME).trim().to_owned();
+    if form.text(TO) == "group" {
+        Grantee::Group(name)
+    } else {
+        Grantee::User(name)
+    }
+}
+
 // === impl Granting ===
 
 impl Granting {
@@ -161,14 +171,7 @@ impl Granting {
                 cx.change(Request::delete(format!("/grants/{}", grant.id)), done);
             }
             (Some(Wanted::New(to)), Dialog::Form(form)) => {
-                let to = to.unwrap_or_else(|| {
-                    let name = form.text(NAME).trim().to_owned();
-                    if form.text(TO) == "group" {
-                        Grantee::Group(name)
-                    } else {
-                        Grantee::User(name)
-                    }
-                });
+                let to = to.unwrap_or_else(|| named(form));
                 self.make(&to, form, cx);
             }
             (Some(Wanted::Other(grant)), Dialog::Form(form)) => {

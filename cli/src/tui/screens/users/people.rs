@@ -297,6 +297,12 @@ impl Users {
     }
 }
 
+/// One thing there is to know.
+fn fact(look: Look, name: &str, what: &str, tone: Tone) -> Line<'static> {
+    let name = span(look, &format!("{name:14}"), Tone::Dim);
+    Line::from(vec![name, span(look, what, tone)])
+}
+
 /// What there is to know of a user, a line each.
 pub(super) fn about(user: &User, look: Look) -> Vec<Line<'static>> {
     let (state, state_tone) = user.state();
@@ -319,11 +325,10 @@ pub(super) fn about(user: &User, look: Look) -> Vec<Line<'static>> {
         ("keys", user.keys.to_string(), Tone::Plain),
         ("made", moment(user.created), Tone::Plain),
     ];
-    let line = |(name, what, tone): (&str, String, Tone)| {
-        let name = span(look, &format!("{name:14}"), Tone::Dim);
-        Line::from(vec![name, span(look, &what, tone)])
-    };
-    facts.into_iter().map(line).collect()
+    let lines = facts.into_iter();
+    lines
+        .map(|(name, what, tone)| fact(look, name, &what, tone))
+        .collect()
 }
 
 impl Screen for Users {
@@ -468,13 +473,9 @@ impl Users {
             ("came", format!("{came}{must_change}")),
             ("administrator", administers.to_owned()),
         ];
-        let mut lines: Vec<_> = facts
-            .iter()
-            .map(|(name, what)| {
-                let name = span(look, &format!("{name:14}"), Tone::Dim);
-                Line::from(vec![name, span(look, what, Tone::Plain)])
-            })
-            .collect();
+        let lines = facts.iter();
+        let lines = lines.map(|(name, what)| fact(look, name, what, Tone::Plain));
+        let mut lines: Vec<_> = lines.collect();
         if me.kind == "user" {
             lines.push(Line::default());
             let keys = "P: change your password   Enter: your keys, and what you may do";
