@@ -41,6 +41,9 @@ pub(super) const KEYS: &[Binding] = &[
 /// From which width on panes stand side by side.
 const ROOMY: u16 = 120;
 
+/// From which height on there is room for more than the pane with the focus.
+const LOW: u16 = 14;
+
 /// From which height on all panes are equally high when they stand one above the other.
 const HIGH: u16 = 36;
 
@@ -174,12 +177,11 @@ impl Person {
                 Layout::vertical([Constraint::Fill(1), Constraint::Fill(1)]).areas(left);
             return [above, below, right];
         }
-        let height = |pane: Focus| {
-            if self.focus == pane || area.height >= HIGH {
-                Constraint::Fill(1)
-            } else {
-                Constraint::Length(4)
-            }
+        let height = |pane: Focus| match area.height {
+            _ if self.focus == pane => Constraint::Fill(1),
+            HIGH.. => Constraint::Fill(1),
+            LOW..HIGH => Constraint::Length(4),
+            _ => Constraint::Length(0),
         };
         Layout::vertical(Focus::ALL.map(height)).areas(area)
     }
@@ -206,9 +208,8 @@ impl Screen for Person {
     fn act(&mut self, action: Action, _count: Option<usize>, cx: &mut Context<'_>) {
         match action {
             Action::NextPane => self.focus = self.focus.away(1),
-            Action::PreviousPane => self.focus = self.focus.away(2),
             Action::Left if self.focus == Focus::Grants => cx.leave(),
-            Action::Left => self.focus = self.focus.away(2),
+            Action::PreviousPane | Action::Left => self.focus = self.focus.away(2),
             Action::Right if self.focus != Focus::Rights => self.focus = self.focus.away(1),
             Action::Open => self.open(cx),
             Action::Roles => cx.enter(Place::Roles),
@@ -301,8 +302,9 @@ impl Screen for Person {
 
     fn draw(&self, frame: &mut Frame<'_>, area: Rect, paint: Paint) {
         let look = paint.look;
+        let facts = if area.height < LOW { 0 } else { 5 };
         let [above, below] =
-            Layout::vertical([Constraint::Length(5), Constraint::Min(0)]).areas(area);
+            Layout::vertical([Constraint::Length(facts), Constraint::Min(0)]).areas(area);
         let inside = panel(frame, above, &self.name, look);
         self.draw_facts(frame, inside, paint);
         let [grants, keys, rights] = self.panes(below);

@@ -162,7 +162,8 @@ impl State {
                 Ok(Value::Null)
             }
             ("DELETE", ["grants", id]) => {
-                self.grants.retain(|grant| grant["id"].to_string() != *id);
+                self.grants
+                    .retain(|grant| grant["id"].as_u64() != id.parse().ok());
                 Ok(Value::Null)
             }
             ("PATCH" | "PUT" | "POST" | "DELETE", _) => Ok(body),

@@ -187,6 +187,18 @@ fn keys_lead_to_the_screen_of_keys_and_panes_go_round() {
 }
 
 #[test]
+fn on_a_low_screen_the_pane_with_the_focus_has_all_the_room() {
+    let mut pilot = Server::busy().pilot();
+    pilot.keys(":user jo<enter>");
+    pilot.resize(60, 7);
+    pilot.sees("team/**");
+    pilot.sees("ops");
+    pilot.keys("<tab>");
+    pilot.sees("laptop");
+    pilot.sees_no("team/**");
+}
+
+#[test]
 fn a_user_who_is_not_there_is_told_by_the_server() {
     let mut pilot = Server::busy().pilot();
     pilot.keys(":user nobody<enter>");
