@@ -308,8 +308,13 @@ impl Screen for Person {
         let inside = panel(frame, above, &self.name, look);
         self.draw_facts(frame, inside, paint);
         let [grants, keys, rights] = self.panes(below);
-        let title = format!("Grants {}", self.reach.list.len());
-        let inside = pane(frame, grants, &title, look, self.focus == Focus::Grants);
+        let inside = pane(
+            frame,
+            grants,
+            &self.reach.title(),
+            look,
+            self.focus == Focus::Grants,
+        );
         let inside = self.granting.remark.draw(frame, inside, look);
         self.reach.draw(frame, inside, paint);
         let title = self.keys.title("Keys");

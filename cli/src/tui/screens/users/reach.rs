@@ -10,7 +10,7 @@ use crate::tui::text::encoded;
 use crate::tui::theme::{Look, Paint, Tone};
 use crate::tui::widgets::list::List;
 use crate::tui::widgets::listing::Item as _;
-use crate::tui::widgets::span;
+use crate::tui::widgets::{Browse as _, span};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::widgets::{Paragraph, Wrap};
@@ -94,12 +94,21 @@ impl Reach {
         self.asked.is_some()
     }
 
+    /// How many there are, for a title.
+    pub(super) fn title(&self) -> String {
+        let (seen, all) = (self.list.len(), self.list.rows().len());
+        match self.list.filtered() {
+            "" => format!("Grants {all}"),
+            filter => format!("Grants {seen} of {all}  filter: {filter}"),
+        }
+    }
+
     /// Draws them, or why there are none.
     pub(super) fn draw(&self, frame: &mut Frame<'_>, area: Rect, paint: Paint) {
         if self.list.len() > 0 {
             return self.list.draw(frame, area, paint);
         }
-        let is_filtered = !crate::tui::widgets::Browse::filtered(&self.list).is_empty();
+        let is_filtered = !self.list.filtered().is_empty();
         let (text, tone) = match &self.failure {
             Some(failure) => (failure.as_str(), Tone::Bad),
             None if !self.is_read => ("", Tone::Dim),

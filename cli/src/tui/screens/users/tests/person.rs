@@ -187,6 +187,43 @@ fn keys_lead_to_the_screen_of_keys_and_panes_go_round() {
 }
 
 #[test]
+fn the_grants_of_a_user_are_filtered_and_that_is_to_be_seen() {
+    let mut pilot = Server::busy().pilot();
+    pilot.keys(":user jo<enter>fops<enter>");
+    pilot.sees("Grants 1 of 2  filter: ops");
+    pilot.sees_no("team/**");
+    pilot.keys("<esc>");
+    pilot.sees("team/**");
+}
+
+#[test]
+fn names_and_reasons_that_are_none_do_no_harm() {
+    let server = Server::busy();
+    let bad = "\u{1b}[31mx\u{202e}\r\n".repeat(99);
+    let hostile = grant(u64::MAX, ("user", "jo"), &bad, &bad);
+    server.0.borrow_mut().grants = vec![hostile, json!({ "id": "x" }), json!(null)];
+    server.0.borrow_mut().keys = vec![json!({ "id": bad, "name": 3, "scopes": {}, "expires": -1 })];
+    let because = bad.clone();
+    let mut answers = server.answers();
+    let mut pilot = crate::tui::tests::pilot::Pilot::new(move |request| {
+        if request.path.starts_with("/explain") {
+            return Ok(json!({ "allowed": "yes", "because": [because.clone(), null, 7] }));
+        }
+        answers(request)
+    });
+    pilot.keys(":user jo<enter>");
+    pilot.sees("Grants 1");
+    pilot.keys("wx<enter>");
+    pilot.sees("Rights on x: nothing");
+    pilot.keys("<tab>d");
+    for (width, height) in [(20, 5), (1, 1), (80, 24), (200, 50)] {
+        pilot.resize(width, height);
+        let screen = pilot.screen();
+        assert!(!screen.contains(['\u{1b}', '\u{202e}', '\r']), "{screen}");
+    }
+}
+
+#[test]
 fn on_a_low_screen_the_pane_with_the_focus_has_all_the_room() {
     let mut pilot = Server::busy().pilot();
     pilot.keys(":user jo<enter>");
