@@ -38,8 +38,8 @@ pub(super) const KEYS: &[Binding] = &[
     bind("y", Action::Copy, "copy", "copy the name"),
 ];
 
-/// From which width on panes stand side by side.
-const ROOMY: u16 = 120;
+/// From which width on panes stand side by side: a reason has to fit into one.
+const ROOMY: u16 = 160;
 
 /// From which height on there is room for more than the pane with the focus.
 const LOW: u16 = 14;

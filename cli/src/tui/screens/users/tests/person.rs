@@ -79,6 +79,15 @@ fn all_four_rights_are_asked_for_and_told_with_their_reasons() {
 }
 
 #[test]
+fn a_long_reason_is_to_be_read_to_its_end() {
+    let words = "grant 4711 gives the group of-those-who-are-on-call the role writer on company/department/team/a";
+    let mut pilot = Server::busy().refusing("GET /explain", 403, words).pilot();
+    pilot.keys(":user jo<enter>wteam/app<enter>");
+    pilot.sees("refused  grant 4711 gives the group of-those-who-are-on-call the\n".trim_end());
+    pilot.sees("                     role writer on company/department/team/a");
+}
+
+#[test]
 fn rights_that_may_not_be_asked_for_are_told_in_the_servers_words() {
     let words = "only an administrator of the server asks about others";
     let mut pilot = Server::busy().refusing("GET /explain", 403, words).pilot();
