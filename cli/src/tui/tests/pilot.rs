@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 pub(crate) const NOW: u64 = 1_790_000_000_000;
 
 /// The member of a fake's answer that is its `ETag`.
-pub(crate) const ETAG: &str = "(etag)";
+pub(crate) const ETAG: &str = "ETag";
 
 /// What a server would answer.
 pub(crate) type Fake = Box<dyn FnMut(&Request) -> Result<Value, Failure>>;

@@ -45,7 +45,7 @@ const ROOMY: u16 = 160;
 const LOW: u16 = 14;
 
 /// From which height on all panes are equally high when they stand one above the other.
-const HIGH: u16 = 36;
+const HIGH: u16 = 24;
 
 /// How long it waits for more to happen before it reads anew, in milliseconds.
 const PATIENCE: u64 = 300;

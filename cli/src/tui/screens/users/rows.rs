@@ -340,7 +340,7 @@ impl Row for Key {
         column("may", 12, 0),
         column("last used", 10, 1),
         column("expires", 10, 1),
-        column("id", 14, 3),
+        column("id", 16, 3),
     ];
 
     fn key(&self) -> &str {

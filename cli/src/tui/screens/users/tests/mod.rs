@@ -78,8 +78,8 @@ impl Server {
             grant(9, ("group", "qa"), "janitor", "qa/*"),
         ];
         state.keys = vec![
-            key("flr_0a1b2c3d4e5f", "laptop"),
-            key("flr_6a7b8c9d0e1f", "ci"),
+            key("0a1b2c3d4e5f6071", "laptop"),
+            key("6a7b8c9d0e1f2031", "ci"),
         ];
         drop(state);
         server
