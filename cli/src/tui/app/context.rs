@@ -3,6 +3,7 @@
 
 use super::place::Place;
 use crate::tui::message::{Effect, Request, Ticket};
+use crate::tui::server::Server;
 use crate::tui::theme::Tone;
 use crate::tui::widgets::dialog::{Dialog, Notice, Question};
 use crate::tui::widgets::form::Form;
@@ -38,6 +39,21 @@ pub(super) enum Order {
     Go(Place),
     /// Back to where one came from.
     Leave,
+    /// Something about the servers that are known.
+    Server(ServerOrder),
+}
+
+/// What is to happen with a server.
+#[derive(Debug)]
+pub(super) enum ServerOrder {
+    /// Ask the one of this name from now on.
+    Switch(String),
+    /// Put up the form for another one.
+    Add,
+    /// Put up the form of the one of this name.
+    Edit(String),
+    /// Forget the one of this name.
+    Forget(String),
 }
 
 /// What is asked for, and how.
@@ -68,6 +84,10 @@ pub(crate) struct Context<'a> {
     pub(crate) me: &'a Me,
     /// How the server is written where images are named, such as `localhost:8080`; empty: not known.
     pub(crate) registry: &'a str,
+    /// The servers that are known.
+    pub(crate) servers: &'a [Server],
+    /// The one that is asked.
+    pub(crate) server: Option<&'a Server>,
     pub(super) out: &'a mut Out,
 }
 
@@ -169,6 +189,30 @@ impl Context<'_> {
     /// Goes back to where one came from.
     pub(crate) fn leave(&mut self) {
         self.out.orders.push(Order::Leave);
+    }
+
+    /// Asks the server of this name from now on.
+    pub(crate) fn switch_server(&mut self, name: &str) {
+        self.server_order(ServerOrder::Switch(name.to_owned()));
+    }
+
+    /// Puts up the form for another server.
+    pub(crate) fn add_server(&mut self) {
+        self.server_order(ServerOrder::Add);
+    }
+
+    /// Puts up the form of the server of this name.
+    pub(crate) fn edit_server(&mut self, name: &str) {
+        self.server_order(ServerOrder::Edit(name.to_owned()));
+    }
+
+    /// Forgets the server of this name, in `floundr.yml` too.
+    pub(crate) fn forget_server(&mut self, name: &str) {
+        self.server_order(ServerOrder::Forget(name.to_owned()));
+    }
+
+    fn server_order(&mut self, order: ServerOrder) {
+        self.out.orders.push(Order::Server(order));
     }
 
     /// Does something outside.

@@ -136,6 +136,7 @@ impl App {
             Action::ReverseSort => self.browse(|pane| pane.sort(true)),
             Action::Refresh => self.refresh(),
             Action::Cancel => self.cancel(),
+            Action::Login => self.log_in(),
             action => self.with(id, |screen, cx| screen.act(action, count, cx)),
         }
     }

@@ -67,6 +67,7 @@ pub(crate) struct App {
     reader: Reader,
     said: Option<Said>,
     asked: BTreeMap<Ticket, (Owner, Option<String>)>,
+    logins: login::Logins,
     out: Out,
     last_id: u64,
     /// Where the tabs were drawn.
@@ -117,6 +118,7 @@ impl App {
             reader: Reader::default(),
             said: None,
             asked: BTreeMap::new(),
+            logins: login::Logins::default(),
             out: Out::default(),
             last_id: 0,
             tabs_drawn: Slot::new(Rect::ZERO),
@@ -270,6 +272,8 @@ impl App {
             now: self.now,
             me: &self.me,
             registry: &registry,
+            servers: &self.servers,
+            server: self.server.as_ref(),
             out: &mut self.out,
         };
         tell(open.screen.as_mut(), &mut cx);
@@ -330,6 +334,7 @@ impl App {
                 Order::Enter(place) => self.push(place),
                 Order::Go(place) => self.go(place),
                 Order::Leave => self.leave(),
+                Order::Server(order) => self.server_order(order),
             }
         }
     }
@@ -409,7 +414,8 @@ impl App {
     fn linked(&mut self, link: Link) {
         let was_down = matches!(self.link, Link::Down { .. });
         self.link = link;
-        if self.link == Link::Up && was_down {
+        // While somebody logs in their answer comes first.
+        if self.link == Link::Up && was_down && !self.logins.is_trying() {
             self.say("the server is back", Tone::Good);
             self.ask_who();
             self.refresh();

@@ -73,6 +73,12 @@ pub(crate) const EVERYWHERE: &[Binding] = &[
         "servers",
         "servers and logins",
     ),
+    bind(
+        "gl",
+        Action::Login,
+        "login",
+        "log in, also as somebody else",
+    ),
 ];
 
 /// What counts where rows or lines are shown.

@@ -182,15 +182,8 @@ impl Pilot {
 
     /// Types keys as `keys` writes them: `jj<enter>gg<c-d>`; `<lt>` is `<`.
     pub(crate) fn keys(&mut self, typed: &str) {
-        let mut rest = typed;
-        while let Some(first) = rest.chars().next() {
-            let named = rest.strip_prefix('<').and_then(|rest| rest.split_once('>'));
-            let (key, behind) = match named {
-                Some((name, behind)) => (named_key(name), behind),
-                None => (plain(KeyCode::Char(first)), &rest[first.len_utf8()..]),
-            };
+        for key in keys(typed) {
             self.send(Message::Key(key));
-            rest = behind;
         }
     }
 
@@ -223,10 +216,7 @@ impl Pilot {
     }
 
     fn drawn(&self, show: impl FnOnce(&ratatui::buffer::Buffer) -> String) -> String {
-        let backend = TestBackend::new(self.size.width, self.size.height);
-        let mut terminal = Terminal::new(backend).unwrap();
-        terminal.draw(|frame| self.app.draw(frame)).unwrap();
-        show(terminal.backend().buffer())
+        drawn(&self.app, self.size, show)
     }
 
     /// Fails unless the text is to be seen.
@@ -265,6 +255,33 @@ impl Pilot {
         });
         copied.collect()
     }
+}
+
+/// What an application shows on a screen of this size.
+pub(crate) fn drawn(
+    app: &App,
+    size: Size,
+    show: impl FnOnce(&ratatui::buffer::Buffer) -> String,
+) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(size.width, size.height)).unwrap();
+    terminal.draw(|frame| app.draw(frame)).unwrap();
+    show(terminal.backend().buffer())
+}
+
+/// The keys that a text such as `jj<enter>gg<c-d>` names; `<lt>` is `<`.
+pub(crate) fn keys(typed: &str) -> Vec<KeyEvent> {
+    let mut keys = Vec::new();
+    let mut rest = typed;
+    while let Some(first) = rest.chars().next() {
+        let named = rest.strip_prefix('<').and_then(|rest| rest.split_once('>'));
+        let (key, behind) = match named {
+            Some((name, behind)) => (named_key(name), behind),
+            None => (plain(KeyCode::Char(first)), &rest[first.len_utf8()..]),
+        };
+        keys.push(key);
+        rest = behind;
+    }
+    keys
 }
 
 fn plain(code: KeyCode) -> KeyEvent {

@@ -1,0 +1,281 @@
+//! [`Real`]: types keys at the application while it asks a real server, [`TestServer`], over the real
+//! link. Waiting is bounded: a test that waits for what never comes fails and shows the screen.
+
+use super::picture;
+use super::pilot::{drawn, keys};
+use crate::tui::Carrier as _;
+use crate::tui::app::{App, Start};
+use crate::tui::link::Wire;
+use crate::tui::message::{Effect, Message, Request, Ticket};
+use crate::tui::server::{Address, Login, Server};
+use crate::tui::theme::{Look, Theme};
+use floundr_engine::clock::SystemClock;
+use floundr_engine::{Engine, Options};
+use floundr_frontend as frontend;
+use floundr_frontend::accounts::{Accounts, AppUrl, RedbAccountStore, TokenSecrets};
+use floundr_frontend::audit::{AuditLog, AuditOptions};
+use floundr_frontend::manage::Management;
+use floundr_frontend::{Access, AccessOptions, Services, TlsListen};
+use ratatui::layout::Size;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// Longer than any of this takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Of the administrator, `floundr_admin`.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// A server with accounts, on loopback.
+pub(crate) struct TestServer {
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: Option<SocketAddr>,
+    services: Services,
+    stop: oneshot::Sender<()>,
+    run: JoinHandle<()>,
+}
+
+/// Somebody at the keys of an application that asks over the real link.
+pub(crate) struct Real {
+    /// What they see.
+    pub(crate) app: App,
+    /// Everything that was to be done but asking and connecting.
+    pub(crate) effects: Vec<Effect>,
+    /// Where `floundr.yml` is.
+    pub(crate) home: TempDir,
+    wire: Wire,
+    messages: mpsc::Receiver<Message>,
+    size: Size,
+}
+
+// === impl TestServer ===
+
+impl TestServer {
+    /// One with its store in `root`, on a port the system chooses.
+    pub(crate) async fn start(root: &Path) -> Self {
+        Self::with(root, 0, None).await
+    }
+
+    /// One on a port of the caller's choice, with HTTPS beside it if wanted.
+    pub(crate) async fn with(root: &Path, port: u16, tls: Option<TlsListen>) -> Self {
+        let engine = Engine::open(Options::new(root)).await.unwrap();
+        let clock = Arc::new(SystemClock::default());
+        let store = RedbAccountStore::open(&root.join("accounts.redb"))
+            .await
+            .unwrap();
+        let accounts = Accounts::open(store, clock.clone(), TokenSecrets::Kept).await;
+        let accounts = accounts.unwrap();
+        let name = "floundr_admin".parse().unwrap();
+        accounts
+            .create_first_administrator(&name, PASSWORD)
+            .await
+            .unwrap();
+        let audit = AuditLog::open(&root.join("audit"), &AuditOptions::default(), clock).unwrap();
+        let services = Services::new(&engine, Some(accounts.clone()), audit);
+        let management = Management::new(engine.clone(), root, services.clone());
+        let mut config = frontend::Config::default();
+        config.listen.plain = Some(SocketAddr::from(([127, 0, 0, 1], port)));
+        config.listen.tls = tls;
+        config.timeouts.drain = Duration::from_millis(50);
+        let options = AccessOptions {
+            service: "floundr".to_owned(),
+            app_url: None::<AppUrl>,
+            trusted_proxies: Default::default(),
+            token_lifetime: Duration::from_secs(600),
+            refresh_lifetime: Duration::from_secs(6000),
+            requests_per_second: None,
+            served: "localhost".to_owned(),
+        };
+        let access = Access::by(accounts, options);
+        let context =
+            frontend::Context::with_access(engine.clone(), config, access, services.clone());
+        let registry = frontend::Registry::new(context.with_management(management.clone()));
+        let server = frontend::Server::bind(registry).await.unwrap();
+        let (address, tls) = (server.local_addr().unwrap(), server.tls_addr());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let kept = services.clone();
+        let run = tokio::spawn(async move {
+            tokio::select! {
+                _ = server.run(async move { drop(stopped.await) }) => {}
+                () = kept.keep() => {}
+                () = management.keep() => {}
+            }
+            kept.settle().await;
+            engine.close().await.unwrap();
+        });
+        Self {
+            address,
+            tls,
+            services,
+            stop,
+            run,
+        }
+    }
+
+    /// Ends it; its store can be opened again then.
+    pub(crate) async fn stop(self) {
+        self.services.events.end();
+        drop(self.stop);
+        self.run.await.unwrap();
+    }
+
+    /// As the administrator knows it.
+    pub(crate) fn as_admin(&self) -> Server {
+        self.known("floundr_admin", PASSWORD)
+    }
+
+    /// As somebody knows it.
+    pub(crate) fn known(&self, user: &str, password: &str) -> Server {
+        known(&format!("http://{}", self.address), user, password)
+    }
+
+    /// Asks it something as the administrator, beside the application.
+    pub(crate) async fn ask(&self, request: Request) -> Value {
+        ask(self.as_admin(), request).await.unwrap()
+    }
+}
+
+/// A server as somebody knows it.
+pub(crate) fn known(url: &str, user: &str, password: &str) -> Server {
+    Server {
+        name: "home".to_owned(),
+        at: Address::Url(url.to_owned()),
+        login: Some(Login::Password {
+            user: user.to_owned(),
+            password: password.to_owned().into(),
+        }),
+        ca_file: None,
+        is_remembered: false,
+    }
+}
+
+/// Asks a server over a link of its own.
+pub(crate) async fn ask(server: Server, request: Request) -> Result<Value, String> {
+    let (out, mut messages) = mpsc::channel(256);
+    let mut wire = Wire::new(out, "/nonexistent".into());
+    wire.carry_out(Effect::Connect(Box::new(server)));
+    wire.carry_out(Effect::Ask(Ticket(1), request));
+    loop {
+        let next = tokio::time::timeout(PATIENCE, messages.recv()).await;
+        if let Message::Answered(_, reply) = next.unwrap().unwrap() {
+            return reply.map(|reply| reply.body).map_err(|why| why.to_string());
+        }
+    }
+}
+
+// === impl Real ===
+
+impl Real {
+    /// One who begins with this server; without one, with the form.
+    pub(crate) fn start(server: Option<Server>) -> Self {
+        let size = Size::new(120, 40);
+        let home = tempfile::tempdir().unwrap();
+        let (out, messages) = mpsc::channel(256);
+        let wire = Wire::new(out, home.path().to_owned());
+        let start = Start {
+            current: server.as_ref().map(|_| 0),
+            servers: server.into_iter().collect(),
+            look: Look {
+                theme: Theme::None,
+                ascii: true,
+            },
+            size,
+            now: crate::tui::now(),
+        };
+        let (app, effects) = App::new(start);
+        let mut real = Self {
+            app,
+            effects: Vec::new(),
+            home,
+            wire,
+            messages,
+            size,
+        };
+        real.carry_out(effects);
+        real
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Copy(_) | Effect::Quit => self.effects.push(effect),
+                effect => self.wire.carry_out(effect),
+            }
+        }
+    }
+
+    /// Types keys, as `Pilot::keys`.
+    pub(crate) fn keys(&mut self, typed: &str) {
+        for key in keys(typed) {
+            let effects = self.app.update(Message::Key(key));
+            self.carry_out(effects);
+        }
+    }
+
+    /// What is to be seen.
+    pub(crate) fn screen(&self) -> String {
+        drawn(&self.app, self.size, picture::letters)
+    }
+
+    /// Goes on until this holds of what is to be seen.
+    #[track_caller]
+    pub(crate) fn until_it(
+        &mut self,
+        what: String,
+        holds: impl Fn(&str) -> bool,
+    ) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                let screen = self.screen();
+                if holds(&screen) {
+                    return;
+                }
+                assert!(Instant::now() < deadline, "{caller}: {what}:\n{screen}");
+                let tick = Duration::from_millis(50);
+                let message = tokio::time::timeout(tick, self.messages.recv()).await;
+                let mut effects = self.app.update(Message::Tick(crate::tui::now()));
+                if let Ok(Some(message)) = message {
+                    effects.extend(self.app.update(message));
+                }
+                self.carry_out(effects);
+            }
+        }
+    }
+
+    /// Goes on until this is to be seen.
+    #[track_caller]
+    pub(crate) fn until(&mut self, text: &str) -> impl Future<Output = ()> {
+        let (what, text) = (format!("{text:?} is not to be seen"), text.to_owned());
+        self.until_it(what, move |screen| screen.contains(&text))
+    }
+
+    /// Goes on until this is not to be seen any more.
+    #[track_caller]
+    pub(crate) fn until_no(&mut self, text: &str) -> impl Future<Output = ()> {
+        let (what, text) = (format!("{text:?} is still to be seen"), text.to_owned());
+        self.until_it(what, move |screen| !screen.contains(&text))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_elsewhere_comes_to_the_screen_by_itself() {
+    let root = tempfile::tempdir().unwrap();
+    let server = TestServer::start(root.path()).await;
+    let mut real = Real::start(Some(server.as_admin()));
+    real.until("floundr_admin").await;
+    real.keys("gr");
+    let body = json!({ "name": "team/app" });
+    server.ask(Request::post("/repositories", body)).await;
+    let made = server.ask(Request::get("/repositories?n=10")).await;
+    assert_eq!(made["items"][0]["name"], "team/app");
+    server.stop().await;
+    real.until("not connected").await;
+}
