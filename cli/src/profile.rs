@@ -314,6 +314,7 @@ mod tests {
             password: Some("a: \"b\"\n#c 'd'".to_owned().into()),
             secret: None,
             theme: Some("dark".to_owned()),
+            ..Profile::default()
         };
         assert!(profile.write_new(home.path()).unwrap());
         assert_eq!(Profile::read(home.path()).unwrap(), profile);
