@@ -26,5 +26,6 @@ mod resume; // an upload that continues after the server was killed
 mod serve; // start, first start, signals, kill and restart
 mod support; // a home directory, a command in it, a running server
 mod terminal; // what a person is asked, and what is not shown
+mod tui; // the terminal client at a terminal
 mod undelete; // restoring what was deleted
 mod why;

@@ -10,15 +10,15 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::process::Stdio;
 
 /// A terminal, held by both ends.
-struct Terminal {
-    person: File,
-    program: File,
+pub(crate) struct Terminal {
+    pub(crate) person: File,
+    pub(crate) program: File,
 }
 
 // === impl Terminal ===
 
 impl Terminal {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&person).unwrap();
         unlockpt(&person).unwrap();

@@ -9,6 +9,8 @@ use crate::tui::link::Wire;
 use crate::tui::message::{Effect, Message, Request, Ticket};
 use crate::tui::server::{Address, Login, Server};
 use crate::tui::theme::{Look, Theme};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use floundr_engine::clock::SystemClock;
 use floundr_engine::{Engine, Options};
 use floundr_frontend as frontend;
@@ -23,6 +25,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -133,6 +137,21 @@ impl TestServer {
     /// As somebody knows it.
     pub(crate) fn known(&self, user: &str, password: &str) -> Server {
         known(&format!("http://{}", self.address), user, password)
+    }
+
+    /// Begins to push a blob; it goes on as long as the connection is there.
+    pub(crate) async fn begin_upload(&self, repository: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let who = BASE64_STANDARD.encode(format!("floundr_admin:{PASSWORD}"));
+        let head = format!(
+            "POST /v2/{repository}/blobs/uploads/ HTTP/1.1\r\nHost: x\r\n\
+             Authorization: Basic {who}\r\nContent-Length: 0\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 202");
+        stream
     }
 
     /// Asks it something as the administrator, beside the application.
@@ -271,11 +290,13 @@ async fn what_is_made_elsewhere_comes_to_the_screen_by_itself() {
     let server = TestServer::start(root.path()).await;
     let mut real = Real::start(Some(server.as_admin()));
     real.until("floundr_admin").await;
-    real.keys("gr");
+    real.keys("gp");
+    real.until("nothing is being pushed").await;
     let body = json!({ "name": "team/app" });
     server.ask(Request::post("/repositories", body)).await;
-    let made = server.ask(Request::get("/repositories?n=10")).await;
-    assert_eq!(made["items"][0]["name"], "team/app");
+    let mut client = server.begin_upload("team/app").await;
+    real.until("team/app").await;
+    client.shutdown().await.unwrap();
     server.stop().await;
     real.until("not connected").await;
 }
