@@ -14,7 +14,7 @@ use crossterm::event::{
 };
 use crossterm::execute;
 use crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
@@ -44,7 +44,7 @@ impl Screen {
         enable_raw_mode().context(NONE)?;
         // From here on dropping it gives the terminal back.
         let terminal = Terminal::new(CrosstermBackend::new(stdout()));
-        let mut screen = match terminal {
+        let screen = match terminal {
             Ok(terminal) => Self { terminal },
             Err(error) => {
                 restore();
@@ -54,11 +54,13 @@ impl Screen {
         execute!(
             stdout(),
             EnterAlternateScreen,
+            // Not by `Terminal::clear`, which waits for the terminal to say where its cursor is: some
+            // never do, and what they say is mixed up with what is typed.
+            Clear(ClearType::All),
             EnableMouseCapture,
             EnableBracketedPaste
         )
         .context(NONE)?;
-        screen.terminal.clear().context(NONE)?;
         Ok(screen)
     }
 
