@@ -99,18 +99,16 @@ async fn servers(config: &Config, profile: Profile) -> (Vec<Server>, Option<usiz
             is_remembered: false,
         });
     }
-    let current = match &config.remote.url {
-        Some(url) => Some(named(&mut servers, url, config)),
-        None => {
-            let wanted = servers
-                .iter()
-                .position(|server| Some(&server.name) == wanted.as_ref());
-            let first = servers.iter().position(|server| server.is_remembered);
-            let here = servers.len().checked_sub(1).filter(|_| listens);
-            wanted.or(first).or(here)
-        }
-    };
-    (servers, current)
+    if let Some(url) = &config.remote.url {
+        let current = named(&mut servers, url, config);
+        return (servers, Some(current));
+    }
+    let wanted = servers
+        .iter()
+        .position(|server| Some(&server.name) == wanted.as_ref());
+    let first = servers.iter().position(|server| server.is_remembered);
+    let here = servers.len().checked_sub(1).filter(|_| listens);
+    (servers, wanted.or(first).or(here))
 }
 
 /// The server at a URL that was given, asked with the key that was given, else as the file says.

@@ -83,7 +83,7 @@ impl Screen {
         if text.len() > MAX_COPIED {
             return Ok(());
         }
-        let mut out = stdout();
+        let out = self.terminal.backend_mut();
         write!(out, "\x1b]52;c;{}\x07", BASE64_STANDARD.encode(text)).context("cannot copy")?;
         out.flush().context("cannot copy")
     }

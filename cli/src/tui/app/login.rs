@@ -28,8 +28,8 @@ const REMEMBER: &str = "remember";
 /// Where logging in stands.
 #[derive(Debug, Default)]
 pub(super) struct Logins {
-    /// A login that is not through, and the server that was asked before.
-    attempt: Option<Option<Server>>,
+    /// A login that is not through.
+    attempt: Option<Attempt>,
     /// The server the form is about, by its name; none: another one.
     editing: Option<String>,
     /// The password that is being changed, to what.
@@ -40,6 +40,13 @@ pub(super) struct Logins {
     is_wanted: bool,
     /// Whether the user would rather not log in.
     is_dismissed: bool,
+}
+
+/// A login that is not through.
+#[derive(Debug)]
+struct Attempt {
+    /// The server that was asked before.
+    before: Option<Server>,
 }
 
 // === impl Logins ===
@@ -186,8 +193,8 @@ impl App {
     /// `Esc`: back to what was before, without asking for a login again by itself.
     pub(super) fn login_cancelled(&mut self) {
         self.logins.changing = None;
-        if let Some(before) = self.logins.attempt.take() {
-            match before {
+        if let Some(attempt) = self.logins.attempt.take() {
+            match attempt.before {
                 Some(server) => {
                     self.begin(server);
                     self.refresh();
@@ -241,7 +248,9 @@ impl App {
             return Err(format!("another server is called {}", server.name));
         }
         if self.logins.attempt.is_none() {
-            self.logins.attempt = Some(self.server.clone());
+            self.logins.attempt = Some(Attempt {
+                before: self.server.clone(),
+            });
         }
         self.logins.is_dismissed = false;
         self.begin(server);
@@ -281,8 +290,8 @@ impl App {
         match reply {
             Ok(reply) if self.who == Some(ticket) => {
                 self.me = Me::read(&reply.body);
-                if let Some(before) = self.logins.attempt.take() {
-                    self.logged_in(before.as_ref());
+                if let Some(attempt) = self.logins.attempt.take() {
+                    self.logged_in(attempt.before.as_ref());
                 }
                 if self.me.must_change {
                     self.ask_for_new_password();

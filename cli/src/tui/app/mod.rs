@@ -293,6 +293,8 @@ impl App {
                 now: self.now,
                 me: &self.me,
                 registry: &registry,
+                servers: &self.servers,
+                server: self.server.as_ref(),
                 out: &mut self.out,
             };
             open.screen.typed(dialog, &mut cx);

@@ -22,6 +22,7 @@ use crate::profile;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use target::Target;
 use tokio::sync::mpsc::Sender;
 use tokio::task::AbortHandle;
@@ -35,6 +36,8 @@ pub(crate) struct Wire {
     target: Option<Arc<Target>>,
     asked: BTreeMap<Ticket, AbortHandle>,
     events: Option<AbortHandle>,
+    /// How often a file was to be written.
+    last_written: Arc<AtomicU64>,
     /// Files are written one after the other.
     writing: Arc<tokio::sync::Mutex<()>>,
 }
@@ -50,6 +53,7 @@ impl Wire {
             target: None,
             asked: BTreeMap::new(),
             events: None,
+            last_written: Arc::default(),
             writing: Arc::default(),
         }
     }
@@ -87,9 +91,14 @@ impl Wire {
     fn remember(&self, servers: &[Server]) {
         let known: Vec<_> = servers.iter().filter_map(Server::known).collect();
         let (out, home) = (self.out.clone(), self.home.clone());
-        let writing = Arc::clone(&self.writing);
+        let (last, writing) = (Arc::clone(&self.last_written), Arc::clone(&self.writing));
+        let number = last.fetch_add(1, Ordering::Relaxed) + 1;
         drop(tokio::spawn(async move {
             let turn = writing.lock_owned().await;
+            if number < last.load(Ordering::Relaxed) {
+                // What is known by now is written by who was told last, and must not be undone here.
+                return;
+            }
             let written = tokio::task::spawn_blocking(move || {
                 let written = profile::remember(&home, &known);
                 drop(turn);

@@ -26,7 +26,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long a connection is kept for the next question; servers keep theirs longer.
 const KEPT_FOR: Duration = Duration::from_secs(45);

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 /// Longer than any of this takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn next(messages: &mut mpsc::Receiver<Message>) -> Message {
     let next = tokio::time::timeout(PATIENCE, messages.recv()).await;

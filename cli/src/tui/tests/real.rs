@@ -14,7 +14,9 @@ use base64::prelude::BASE64_STANDARD;
 use floundr_engine::clock::SystemClock;
 use floundr_engine::{Engine, Options};
 use floundr_frontend as frontend;
-use floundr_frontend::accounts::{Accounts, AppUrl, RedbAccountStore, TokenSecrets};
+use floundr_frontend::accounts::{
+    Accounts, AppUrl, RedbAccountStore, TokenSecrets, TrustedProxies,
+};
 use floundr_frontend::audit::{AuditLog, AuditOptions};
 use floundr_frontend::manage::Management;
 use floundr_frontend::{Access, AccessOptions, Services, TlsListen};
@@ -31,7 +33,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// Longer than any of this takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Of the administrator, `floundr_admin`.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -70,10 +72,11 @@ impl TestServer {
     pub(crate) async fn with(root: &Path, port: u16, tls: Option<TlsListen>) -> Self {
         let engine = Engine::open(Options::new(root)).await.unwrap();
         let clock = Arc::new(SystemClock::default());
+        let shared: Arc<SystemClock> = Arc::clone(&clock);
         let store = RedbAccountStore::open(&root.join("accounts.redb"))
             .await
             .unwrap();
-        let accounts = Accounts::open(store, clock.clone(), TokenSecrets::Kept).await;
+        let accounts = Accounts::open(store, shared, TokenSecrets::Kept).await;
         let accounts = accounts.unwrap();
         let name = "floundr_admin".parse().unwrap();
         accounts
@@ -90,9 +93,9 @@ impl TestServer {
         let options = AccessOptions {
             service: "floundr".to_owned(),
             app_url: None::<AppUrl>,
-            trusted_proxies: Default::default(),
-            token_lifetime: Duration::from_secs(600),
-            refresh_lifetime: Duration::from_secs(6000),
+            trusted_proxies: TrustedProxies::default(),
+            token_lifetime: Duration::from_mins(10),
+            refresh_lifetime: Duration::from_mins(100),
             requests_per_second: None,
             served: "localhost".to_owned(),
         };
@@ -203,6 +206,10 @@ pub(crate) async fn ask(server: Server, request: Request) -> Result<Value, Strin
 
 // === impl Real ===
 
+#[expect(
+    clippy::future_not_send,
+    reason = "the application stays where it is, as in its loop"
+)]
 impl Real {
     /// One who begins with this server; without one, with the form.
     pub(crate) fn start(server: Option<Server>) -> Self {
@@ -255,45 +262,37 @@ impl Real {
         drawn(&self.app, self.size, picture::letters)
     }
 
+    /// Takes what comes within a moment.
+    async fn step(&mut self) {
+        let moment = Duration::from_millis(50);
+        let message = tokio::time::timeout(moment, self.messages.recv()).await;
+        let mut effects = self.app.update(Message::Tick(crate::tui::now()));
+        if let Ok(Some(message)) = message {
+            effects.extend(self.app.update(message));
+        }
+        self.carry_out(effects);
+    }
+
     /// Goes on until this holds of what is to be seen.
-    #[track_caller]
-    pub(crate) fn until_it(
-        &mut self,
-        what: String,
-        holds: impl Fn(&str) -> bool,
-    ) -> impl Future<Output = ()> {
-        let caller = std::panic::Location::caller();
-        async move {
-            let deadline = Instant::now() + PATIENCE;
-            loop {
-                let screen = self.screen();
-                if holds(&screen) {
-                    return;
-                }
-                assert!(Instant::now() < deadline, "{caller}: {what}:\n{screen}");
-                let tick = Duration::from_millis(50);
-                let message = tokio::time::timeout(tick, self.messages.recv()).await;
-                let mut effects = self.app.update(Message::Tick(crate::tui::now()));
-                if let Ok(Some(message)) = message {
-                    effects.extend(self.app.update(message));
-                }
-                self.carry_out(effects);
-            }
+    pub(crate) async fn until_it(&mut self, what: &str, holds: impl Fn(&str) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds(&self.screen()) {
+            let is_late = Instant::now() >= deadline;
+            assert!(!is_late, "{what}:\n{}", self.screen());
+            self.step().await;
         }
     }
 
     /// Goes on until this is to be seen.
-    #[track_caller]
-    pub(crate) fn until(&mut self, text: &str) -> impl Future<Output = ()> {
-        let (what, text) = (format!("{text:?} is not to be seen"), text.to_owned());
-        self.until_it(what, move |screen| screen.contains(&text))
+    pub(crate) async fn until(&mut self, text: &str) {
+        let what = format!("{text:?} is not to be seen");
+        self.until_it(&what, |screen| screen.contains(text)).await;
     }
 
     /// Goes on until this is not to be seen any more.
-    #[track_caller]
-    pub(crate) fn until_no(&mut self, text: &str) -> impl Future<Output = ()> {
-        let (what, text) = (format!("{text:?} is still to be seen"), text.to_owned());
-        self.until_it(what, move |screen| !screen.contains(&text))
+    pub(crate) async fn until_no(&mut self, text: &str) {
+        let what = format!("{text:?} is still to be seen");
+        self.until_it(&what, |screen| !screen.contains(text)).await;
     }
 }
 

@@ -8,9 +8,9 @@ pub(crate) mod form;
 pub(crate) mod input;
 pub(crate) mod list;
 pub(crate) mod listing;
-pub(crate) mod series;
 pub(crate) mod pick;
 pub(crate) mod scopes;
+pub(crate) mod series;
 pub(crate) mod textview;
 
 use crate::tui::text::clean;

@@ -201,6 +201,7 @@ fn somebody(administrator: bool) -> Pilot {
             at: Address::Url("http://localhost:8080".to_owned()),
             login: None,
             ca_file: None,
+            is_remembered: false,
         }],
         current: Some(0),
         look: Look::default(),
