@@ -114,16 +114,45 @@ impl<R: Row> List<R> {
     /// Takes more rows.
     pub(crate) fn append(&mut self, more: Vec<R>) {
         let before = self.rows.len();
+        let under = self.view.get(self.cursor).copied();
         self.rows.extend(more);
-        if self.order.is_some() {
-            let under = self.selected().map(|row| row.key().to_owned());
-            self.arrange(under.as_deref());
-            return;
-        }
         let text = self.filter.to_ascii_lowercase();
         let fresh = self.rows.iter().enumerate().skip(before);
         let fresh = fresh.filter(|(_, row)| row.matches(&text));
         self.view.extend(fresh.map(|(row, _)| narrow(row)));
+        if self.order.is_some() {
+            // Those before are in order: the sort merges what came into them, and does not begin anew.
+            self.order_view();
+            let place = self.view.iter().position(|row| Some(*row) == under);
+            self.cursor = place.unwrap_or(self.cursor);
+        }
+    }
+
+    /// Puts a row in the place of the one of its key; a new one where its key is in the order of keys.
+    pub(crate) fn put(&mut self, row: R) {
+        let under = self.selected().map(|row| row.key().to_owned());
+        let present = self.rows.iter_mut().find(|other| other.key() == row.key());
+        if let Some(present) = present {
+            *present = row;
+        } else {
+            let place = self.rows.partition_point(|other| other.key() < row.key());
+            self.rows.insert(place, row);
+        }
+        self.arrange(under.as_deref());
+    }
+
+    /// Takes rows out; the cursor goes to the row behind when its own goes.
+    pub(crate) fn remove(&mut self, mut is_gone: impl FnMut(&R) -> bool) {
+        let rows = &self.rows;
+        let behind = self.view.iter().skip(self.cursor);
+        let behind = behind.filter_map(|row| rows.get(*row as usize));
+        let mut kept = behind.filter(|row| !is_gone(row));
+        let under = kept.next().map(|row| row.key().to_owned());
+        let before = self.rows.len();
+        self.rows.retain(|row| !is_gone(row));
+        if self.rows.len() != before {
+            self.arrange(under.as_deref());
+        }
     }
 
     /// Changes rows where they are, but for their keys.
@@ -151,22 +180,27 @@ impl<R: Row> List<R> {
             .enumerate()
             .filter(|(_, row)| row.matches(&text));
         self.view = passing.map(|(row, _)| narrow(row)).collect();
-        if let Some((column, is_descending)) = self.order {
-            let rows = &self.rows;
-            self.view.sort_by(|a, b| {
-                let (a, b) = (&rows[*a as usize], &rows[*b as usize]);
-                let order = a.compare(b, column);
-                if is_descending {
-                    order.reverse()
-                } else {
-                    order
-                }
-            });
-        }
+        self.order_view();
         self.cursor = self.cursor.min(self.view.len().saturating_sub(1));
         if let Some(key) = under {
             self.select(key);
         }
+    }
+
+    fn order_view(&mut self) {
+        let Some((column, is_descending)) = self.order else {
+            return;
+        };
+        let rows = &self.rows;
+        self.view.sort_by(|a, b| {
+            let (a, b) = (&rows[*a as usize], &rows[*b as usize]);
+            let order = a.compare(b, column);
+            if is_descending {
+                order.reverse()
+            } else {
+                order
+            }
+        });
     }
 
     /// How many rows are seen at once.
@@ -360,6 +394,36 @@ mod tests {
         assert_eq!(list.len(), 4);
         list.replace(vec![Word("fig".to_owned())]);
         assert_eq!((under(&list), list.cursor()), ("fig", 0));
+    }
+
+    #[test]
+    fn one_row_comes_changes_or_goes_and_the_cursor_stays() {
+        let mut list = list(&["a", "c", "e"]);
+        list.moved(Motion::By(1), None);
+        list.put(Word("b".to_owned()));
+        list.put(Word("c".to_owned()));
+        let keys: Vec<_> = list.rows().iter().map(Row::key).collect();
+        assert_eq!(keys, ["a", "b", "c", "e"]);
+        assert_eq!((under(&list), list.cursor()), ("c", 2));
+        list.remove(|row| row.key() == "a");
+        assert_eq!((under(&list), list.cursor()), ("c", 1));
+        list.remove(|row| row.key() == "c");
+        assert_eq!((under(&list), list.len()), ("e", 2));
+        list.remove(|_| true);
+        assert_eq!((under(&list), list.len(), list.cursor()), ("", 0, 0));
+    }
+
+    #[test]
+    fn rows_that_come_are_merged_into_the_order() {
+        let mut list = list(&["pear", "fig"]);
+        list.sort(false);
+        list.append(vec![Word("grape".to_owned()), Word("apple".to_owned())]);
+        let mut keys = Vec::new();
+        for row in 1..5 {
+            list.moved(Motion::First, Some(row));
+            keys.push(under(&list).to_owned());
+        }
+        assert_eq!(keys, ["apple", "fig", "grape", "pear"]);
     }
 
     #[test]

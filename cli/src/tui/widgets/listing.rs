@@ -173,6 +173,20 @@ impl<R: Item> Listing<R> {
         }
     }
 
+    /// Puts one row that the server has into its place: instead of the one of its key, or as a new one.
+    /// What lies behind the rows that came is left to the page it is on.
+    pub(crate) fn put(&mut self, row: R) {
+        let last = self.list.rows().last();
+        if self.is_complete || last.is_some_and(|last| row.key() <= last.key()) {
+            self.list.put(row);
+        }
+    }
+
+    /// Takes rows out that the server has no more.
+    pub(crate) fn remove(&mut self, is_gone: impl FnMut(&R) -> bool) {
+        self.list.remove(is_gone);
+    }
+
     /// The row under the cursor.
     pub(crate) fn selected(&self) -> Option<&R> {
         self.list.selected()

@@ -55,6 +55,18 @@ impl TextView {
         self.arrange();
     }
 
+    /// Which line the cursor is on, counted without a filter.
+    pub(crate) fn selected(&self) -> Option<usize> {
+        self.view.get(self.cursor).copied()
+    }
+
+    /// The line the cursor is on.
+    pub(crate) fn line(&self) -> String {
+        let line = self.selected().and_then(|place| self.all.get(place));
+        let parts = line.into_iter().flatten();
+        parts.map(|(part, _)| part.as_str()).collect()
+    }
+
     fn arrange(&mut self) {
         let text = self.filter.to_lowercase();
         let passing = (0..self.all.len()).filter(|place| self.has(*place, &text));
@@ -87,6 +99,17 @@ impl TextView {
 
     /// Draws the lines around the cursor.
     pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: Look) {
+        self.draw_beside(frame, area, look, true);
+    }
+
+    /// The same in one of several panes: the cursor is shown where keys go to.
+    pub(crate) fn draw_beside(
+        &self,
+        frame: &mut Frame<'_>,
+        area: Rect,
+        look: Look,
+        has_focus: bool,
+    ) {
         self.area.set(area);
         let seen = usize::from(area.height);
         if seen == 0 {
@@ -108,7 +131,7 @@ impl TextView {
                     .map(|(part, tone)| span(look, part, *tone));
                 let drawn = Line::from(parts.collect::<Vec<_>>());
                 let is_match = !search.is_empty() && self.has(*line, &search);
-                match (place == self.cursor, is_match) {
+                match (has_focus && place == self.cursor, is_match) {
                     (true, _) => drawn.style(look.style(Tone::Selected)),
                     (false, true) => drawn.style(look.style(Tone::Match)),
                     _ => drawn,
