@@ -154,7 +154,8 @@ impl App {
 
     /// Whether something turns, and has to be drawn even if nothing happens.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.asked.is_empty() || self.link != Link::Up
+        let is_loading = self.here().is_some_and(|here| here.screen.is_loading());
+        is_loading || !self.asked.is_empty() || self.link != Link::Up
     }
 
     /// What everything is drawn with.
