@@ -85,6 +85,8 @@ pub(crate) enum Action {
     Follow,
     Verify,
     Login,
+    DeleteManifest,
+    Manifests,
 }
 
 /// The screens one can go to from anywhere, in the order in which they are shown.
