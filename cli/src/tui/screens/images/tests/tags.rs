@@ -29,12 +29,14 @@ fn one_goes_to_what_was_deleted_to_why_and_to_the_history() {
 
 #[test]
 fn tags_look_like_this() {
-    pictures!("tags", ":open team/app<enter>", fake(), 200);
+    pictures!("tags", ":open team/app<enter>", fake(), |pilot| pilot
+        .wait(200));
 }
 
 #[test]
 fn the_manifests_of_a_repository_look_like_this() {
-    pictures!("manifests", ":open team/app<enter>m", fake(), 200);
+    pictures!("manifests", ":open team/app<enter>m", fake(), |pilot| pilot
+        .wait(200));
 }
 
 #[test]
