@@ -77,9 +77,9 @@ fn a_tag_is_set_back_from_its_history() {
     pilot.keys("j<enter>");
     pilot.sees("Let v1 name");
     pilot.keys("y");
-    let two = digest(2);
+    let (one, two) = (digest(1), digest(2));
     pilot.has_asked(&format!(
-        "PUT /repositories/team%2Fapp/tags/v1 {{\"digest\":\"{two}\"}}"
+        "PUT /repositories/team%2Fapp/tags/v1 {{\"digest\":\"{two}\"}} if \"{one}\""
     ));
 }
 

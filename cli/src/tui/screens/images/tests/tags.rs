@@ -100,7 +100,9 @@ fn a_new_tag_is_set_shown_and_undone() {
     pilot.sees("Tags 5");
     pilot.sees("v1.1 names");
     pilot.keys("u");
-    pilot.has_asked("DELETE /repositories/team%2Fapp/tags/v1.1");
+    pilot.has_asked(&format!(
+        "DELETE /repositories/team%2Fapp/tags/v1.1 if \"{one}\""
+    ));
     pilot.sees("Tags 4");
 }
 
@@ -112,13 +114,13 @@ fn a_tag_is_moved_to_what_another_names_and_back() {
     pilot.keys("y");
     let (one, two) = (digest(1), digest(2));
     pilot.has_asked(&format!(
-        "PUT /repositories/team%2Fapp/tags/v1 {{\"digest\":\"{two}\"}}"
+        "PUT /repositories/team%2Fapp/tags/v1 {{\"digest\":\"{two}\"}} if \"{one}\""
     ));
     pilot.keys("y");
     assert_eq!(pilot.copied(), [two.as_str()]);
     pilot.keys("u");
     pilot.has_asked(&format!(
-        "PUT /repositories/team%2Fapp/tags/v1 {{\"digest\":\"{one}\"}}"
+        "PUT /repositories/team%2Fapp/tags/v1 {{\"digest\":\"{one}\"}} if \"{two}\""
     ));
     pilot.keys("enothing<enter>");
     pilot.sees("is not there");
@@ -131,7 +133,10 @@ fn a_tag_is_deleted_after_a_yes_and_brought_back() {
     pilot.keys("jdn");
     assert!(pilot.asked.iter().all(|asked| asked.starts_with("GET ")));
     pilot.keys("dy");
-    pilot.has_asked("DELETE /repositories/team%2Fapp/tags/v1");
+    let one = digest(1);
+    pilot.has_asked(&format!(
+        "DELETE /repositories/team%2Fapp/tags/v1 if \"{one}\""
+    ));
     pilot.sees("Tags 3");
     pilot.keys("u");
     pilot.has_asked("POST /undelete {\"reference\":\"v1\",\"repository\":\"team/app\"}");
