@@ -1,6 +1,6 @@
 //! Keys and the mouse: to the dialog, to the line below, or by the table of keys to the screen.
 
-use super::{App, Effect, Owner};
+use super::{App, Effect, Failure, Owner};
 use crate::tui::app::place::Place;
 use crate::tui::keys::{Action, Binding, EVERYWHERE, LISTS, Read, SEARCHING, Tab};
 use crate::tui::screens::Screen;
@@ -180,9 +180,14 @@ impl App {
         if self.said.as_ref().is_some_and(|said| said.text == AGAIN) {
             return self.out.effects.push(Effect::Quit);
         }
-        let asked: Vec<_> = std::mem::take(&mut self.asked).into_keys().collect();
-        for ticket in &asked {
+        let asked = std::mem::take(&mut self.asked);
+        for (ticket, (owner, done)) in &asked {
             self.out.effects.push(Effect::GiveUp(*ticket));
+            // A screen that was not told would wait for ever.
+            if let (Owner::Screen(id), None) = (owner, done) {
+                let stopped = Failure::Unreachable("stopped waiting for the server".to_owned());
+                self.with(*id, |screen, cx| screen.answered(*ticket, Err(stopped), cx));
+            }
         }
         if let Some((_, dialog)) = &mut self.dialog
             && !asked.is_empty()

@@ -31,11 +31,12 @@ pub(super) enum Kind {
 }
 
 /// Commands that take a word, and what it is.
-const WITH_A_WORD: [(&str, &str); 4] = [
+const WITH_A_WORD: [(&str, &str); 5] = [
     ("theme", "dark, light, terminal or none"),
     ("server", "the name of a server"),
     ("open", "a repository, or one with :TAG or @DIGEST"),
     ("user", "the name of a user"),
+    ("why", "a digest, such as sha256:9f86d0..., in whole"),
 ];
 
 // === impl Kind ===
@@ -198,7 +199,8 @@ impl App {
         let (command, word) = text.split_once(' ').unwrap_or((text, ""));
         let word = word.trim();
         let is_known = WITH_A_WORD.iter().find(|(name, _)| *name == command);
-        if let (Some((name, what)), "") = (is_known, word) {
+        let is_of_screen = self.bindings().iter().any(|known| known.command == command);
+        if let (Some((name, what)), "", false) = (is_known, word, is_of_screen) {
             return self.say(format!(":{name} needs {what}"), Tone::Warning);
         }
         match command {
@@ -211,6 +213,9 @@ impl App {
             "open" => self.open_image(word),
             "user" => self.go(Place::User {
                 name: word.to_owned(),
+            }),
+            "why" if !word.is_empty() => self.go(Place::Why {
+                digest: word.to_owned(),
             }),
             row if row.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.act(Action::First, row.parse().ok());

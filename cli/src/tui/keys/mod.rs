@@ -87,6 +87,8 @@ pub(crate) enum Action {
     Login,
     DeleteManifest,
     Manifests,
+    Backup,
+    ClearFilter,
 }
 
 /// The screens one can go to from anywhere, in the order in which they are shown.

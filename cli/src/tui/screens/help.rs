@@ -1,4 +1,4 @@
-//! Help: every key, from the one table, to be searched and filtered.
+//! Help: every key, from the one table, to be searched and filtered; in two columns where there is room.
 
 use super::Screen;
 use crate::tui::app::context::Context;
@@ -11,6 +11,9 @@ use ratatui::layout::Rect;
 
 /// Columns of a line: keys, command.
 const WIDTHS: (usize, usize) = (20, 14);
+
+/// Room that a line needs at most.
+const COLUMN: u16 = 94;
 
 /// Every key.
 #[derive(Debug)]
@@ -55,6 +58,8 @@ impl Screen for Help {
 
     fn draw(&self, frame: &mut Frame<'_>, area: Rect, paint: Paint) {
         let inside = panel(frame, area, "Every key; f filters, / searches", paint.look);
-        self.view.draw(frame, inside, paint.look);
+        let columns = inside.width / COLUMN;
+        self.view
+            .draw_in(frame, inside, columns.clamp(1, 2), paint.look);
     }
 }

@@ -7,4 +7,5 @@ pub(crate) mod pilot;
 pub(crate) mod real;
 
 mod basics;
+mod docs;
 mod over_the_wire;

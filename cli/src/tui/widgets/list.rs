@@ -107,8 +107,21 @@ impl<R: Row> List<R> {
     /// Takes these rows instead of those there are.
     pub(crate) fn replace(&mut self, rows: Vec<R>) {
         let under = self.selected().map(|row| row.key().to_owned());
+        self.put(rows, under.as_deref());
+    }
+
+    /// Takes these rows, the cursor where the row of this key is. For what is built from the rows there
+    /// are: [`List::take`] gives them, and with them what is under the cursor.
+    pub(crate) fn put(&mut self, rows: Vec<R>, under: Option<&str>) {
         self.rows = rows;
-        self.arrange(under.as_deref());
+        self.arrange(under);
+    }
+
+    /// Gives all rows away, and the key of the one under the cursor.
+    pub(crate) fn take(&mut self) -> (Vec<R>, Option<String>) {
+        let under = self.selected().map(|row| row.key().to_owned());
+        self.view.clear();
+        (std::mem::take(&mut self.rows), under)
     }
 
     /// Takes more rows.

@@ -32,6 +32,8 @@ pub(crate) trait Item: Row + Sized {
 pub(crate) struct Listing<R> {
     /// The path below `/api/v1`, ending in `?` or in parameters and `&`.
     path: String,
+    /// The member of a page that has the rows.
+    member: &'static str,
     list: List<R>,
     asked: Option<Ticket>,
     /// What came of a list that is read anew.
@@ -56,6 +58,7 @@ impl<R: Item> Listing<R> {
     pub(crate) fn with(path: impl Into<String>, list: List<R>) -> Self {
         Self {
             path: path.into(),
+            member: "items",
             list,
             asked: None,
             fresh: None,
@@ -64,6 +67,12 @@ impl<R: Item> Listing<R> {
             stale_at: None,
             wanted: None,
         }
+    }
+
+    /// The same of rows that are in another member of a page than `items`.
+    pub(crate) fn of(mut self, member: &'static str) -> Self {
+        self.member = member;
+        self
     }
 
     /// Reads it, anew when it was read before.
@@ -129,7 +138,7 @@ impl<R: Item> Listing<R> {
 
     fn take(&mut self, page: &Value, cx: &mut Context<'_>) {
         self.failure = None;
-        let items = page["items"].as_array().into_iter().flatten();
+        let items = page[self.member].as_array().into_iter().flatten();
         let rows: Vec<R> = items.filter_map(R::read).collect();
         // What was never seen whole is filled as it comes; else it is replaced at once at the end.
         match &mut self.fresh {

@@ -25,6 +25,8 @@ pub(crate) struct TextView {
     search: String,
     top: Slot<usize>,
     area: Slot<Rect>,
+    /// Into how many columns it was drawn.
+    columns: Slot<u16>,
 }
 
 // === impl TextView ===
@@ -97,9 +99,14 @@ impl TextView {
         }
     }
 
+    /// How many lines are seen at once.
+    fn seen(&self) -> usize {
+        usize::from(self.area.get().height) * usize::from(self.columns.get().max(1))
+    }
+
     /// Draws the lines around the cursor.
     pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, look: Look) {
-        self.draw_beside(frame, area, look, true);
+        self.drawn(frame, area, (1, true), look);
     }
 
     /// The same in one of several panes: the cursor is shown where keys go to.
@@ -110,8 +117,24 @@ impl TextView {
         look: Look,
         has_focus: bool,
     ) {
+        self.drawn(frame, area, (1, has_focus), look);
+    }
+
+    /// The same in columns, each of which goes on where the one before ends.
+    pub(crate) fn draw_in(&self, frame: &mut Frame<'_>, area: Rect, columns: u16, look: Look) {
+        self.drawn(frame, area, (columns, true), look);
+    }
+
+    fn drawn(
+        &self,
+        frame: &mut Frame<'_>,
+        area: Rect,
+        (columns, has_focus): (u16, bool),
+        look: Look,
+    ) {
         self.area.set(area);
-        let seen = usize::from(area.height);
+        self.columns.set(columns.max(1));
+        let seen = self.seen();
         if seen == 0 {
             return;
         }
@@ -137,14 +160,23 @@ impl TextView {
                     _ => drawn,
                 }
             });
-        frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), area);
+        let lines: Vec<_> = lines.collect();
+        let width = area.width / columns.max(1);
+        for (column, lines) in (0..).zip(lines.chunks(usize::from(area.height))) {
+            let part = Rect {
+                x: area.x + width * column,
+                width,
+                ..area
+            };
+            frame.render_widget(Paragraph::new(lines.to_vec()), part);
+        }
     }
 }
 
 impl Browse for TextView {
     fn moved(&mut self, motion: Motion, count: Option<usize>) {
         let last = self.view.len().saturating_sub(1);
-        let seen = usize::from(self.area.get().height);
+        let seen = self.seen();
         self.cursor = motion.from(self.cursor, count, (last, seen));
     }
 
@@ -187,7 +219,10 @@ impl Browse for TextView {
 
     fn click(&mut self, at: Position) -> bool {
         let area = self.area.get();
-        let place = self.top.get() + usize::from(at.y.saturating_sub(area.y));
+        let width = (area.width / self.columns.get().max(1)).max(1);
+        let column = usize::from(at.x.saturating_sub(area.x) / width);
+        let row = usize::from(at.y.saturating_sub(area.y));
+        let place = self.top.get() + column * usize::from(area.height) + row;
         let is_there = area.contains(at) && place < self.view.len();
         if is_there {
             self.cursor = place;
