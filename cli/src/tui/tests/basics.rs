@@ -33,7 +33,7 @@ fn the_uploads_look_like_this() {
 #[test]
 fn every_key_is_on_the_help_screen() {
     let mut pilot = Pilot::new(uploads);
-    pilot.resize(120, 200);
+    pilot.resize(120, 600);
     pilot.keys("?");
     for section in crate::tui::keys::sections() {
         for binding in section.bindings {
@@ -42,6 +42,38 @@ fn every_key_is_on_the_help_screen() {
     }
     pilot.keys("fno matter<enter>");
     pilot.sees_no("half a page");
+}
+
+#[test]
+fn help_is_in_two_columns_where_there_is_room() {
+    let mut pilot = Pilot::new(uploads);
+    pilot.resize(200, 50);
+    pilot.keys("?");
+    let screen = pilot.screen();
+    let first = screen.lines().find(|line| line.contains("j <down>"));
+    let together = screen.lines().filter(|line| line.contains(" :")).count();
+    assert!(first.is_some() && together > 20, "{screen}");
+    // The second column goes on where the first ends, and the cursor gets there.
+    let last_of_first = screen.lines().nth(48).unwrap().to_owned();
+    pilot.keys("50j");
+    assert_eq!(pilot.screen().lines().nth(48), Some(last_of_first.as_str()));
+}
+
+#[test]
+fn the_help_looks_like_this() {
+    pictures!("help", "?fcollect<enter>", uploads);
+}
+
+#[test]
+fn who_stops_waiting_has_a_list_that_is_read_again_by_events() {
+    let mut pilot = Pilot::new(uploads);
+    pilot.is_slow = true;
+    pilot.keys("gp<c-c>");
+    pilot.sees("stopped waiting for the server");
+    pilot.is_slow = false;
+    pilot.hear("upload", json!({}));
+    pilot.wait(1_000);
+    pilot.sees("team/app-3");
 }
 
 #[test]

@@ -43,7 +43,7 @@ const KEYS: &[Binding] = &[
         "narrow",
         "narrow: ask the server for some records only",
     ),
-    bind("F", Action::ClearFilter, "all", "all records again"),
+    bind("F", Action::ClearFilter, "all", "all: every record again"),
     bind(
         "t",
         Action::Follow,
@@ -56,7 +56,7 @@ const KEYS: &[Binding] = &[
         "verify",
         "verify: whether anything was changed or removed",
     ),
-    bind("y", Action::Copy, "copy", "copy the record as JSON"),
+    bind("y", Action::Copy, "copy", "copy: the record, as JSON"),
 ];
 
 /// The screen of the tab.
@@ -113,7 +113,9 @@ struct Audit {
     verifying: Option<Ticket>,
     detail: TextView,
     is_in_detail: bool,
+    /// How wide it was drawn, and for which width it was written.
     detail_width: Slot<u16>,
+    shown_width: u16,
 }
 
 // === impl Audit ===
@@ -220,7 +222,12 @@ impl Audit {
 
     /// Puts the record under the cursor into the details.
     fn show(&mut self, cx: &Context<'_>) {
-        let width = usize::from(self.detail_width.get()).max(30);
+        // Before it was drawn, what is left beside or below a list on most terminals.
+        let width = match self.detail_width.get() {
+            0 => 54,
+            width => usize::from(width),
+        };
+        self.shown_width = self.detail_width.get();
         let lines = self
             .records
             .selected()
@@ -389,6 +396,9 @@ impl Screen for Audit {
     }
 
     fn tick(&mut self, cx: &mut Context<'_>) {
+        if self.detail_width.get() != self.shown_width {
+            self.show(cx);
+        }
         let is_due = self.due_at.is_some_and(|at| at <= cx.now);
         if self.is_following && is_due && self.asked.is_none() {
             self.due_at = Some(cx.now + BEATS.0);
@@ -422,7 +432,8 @@ impl Screen for Audit {
         let [list, detail] = if area.width >= 160 {
             Layout::horizontal([Constraint::Min(0), Constraint::Length(56)]).areas(area)
         } else {
-            Layout::vertical([Constraint::Min(0), Constraint::Length(12)]).areas(area)
+            let detail = if area.height < 30 { 8 } else { 11 };
+            Layout::vertical([Constraint::Min(0), Constraint::Length(detail)]).areas(area)
         };
         self.draw_list(frame, list, paint);
         let inside = pane(frame, detail, "Record", look, self.is_in_detail);

@@ -82,19 +82,38 @@ impl Record {
 
     /// Everything of it, a line each, cut into parts of this width.
     pub(super) fn lines(&self, now: u64, width: usize) -> Vec<Parts> {
-        let result = format!("{} {}", self.result, self.verdict());
-        let when = format!("{} ({})", moment(self.at), ago(self.at, now));
+        let given = |name: &str, text: &str| match text {
+            "" => String::new(),
+            text => format!("{name}{text}"),
+        };
+        let who = format!(
+            "{}{}{}",
+            self.actor,
+            given(", key ", &self.used_key),
+            given(", from ", &self.from)
+        );
+        let result = format!(
+            "{} {}{}",
+            self.result,
+            self.verdict(),
+            given(": ", &self.detail)
+        );
+        let request = format!(
+            "{}record {}",
+            given("", &self.request_id) + "  ",
+            self.sequence
+        );
         let all = [
-            ("time", when, Tone::Plain),
-            ("actor", self.actor.clone(), Tone::Accent),
-            ("key", self.used_key.clone(), Tone::Plain),
-            ("from", self.from.clone(), Tone::Plain),
+            (
+                "time",
+                format!("{}, {}", moment(self.at), ago(self.at, now)),
+                Tone::Plain,
+            ),
+            ("who", who, Tone::Accent),
             ("action", self.action.clone(), Tone::Plain),
             ("object", self.object.clone(), Tone::Accent),
             ("result", result, self.tone()),
-            ("detail", self.detail.clone(), Tone::Plain),
-            ("request", self.request_id.clone(), Tone::Dim),
-            ("record", self.sequence.to_string(), Tone::Dim),
+            ("request", request, Tone::Dim),
         ];
         let room = width.saturating_sub(LABEL).max(8);
         let mut lines = Vec::new();

@@ -41,7 +41,7 @@ pub(super) const SECTIONS: &[Section] = &[
 ];
 
 const KEYS: &[Binding] = &[
-    bind("c", Action::Run, "collect", "collect what is due now"),
+    bind("c", Action::Run, "collect", "collect: what is due now"),
     bind(
         "C",
         Action::DryRun,
@@ -52,7 +52,7 @@ const KEYS: &[Binding] = &[
         "p",
         Action::Pause,
         "pause",
-        "pause collection, or resume it",
+        "pause or resume; it lasts over restarts",
     ),
     bind(
         "v",

@@ -20,14 +20,14 @@ use serde_json::Value;
 use std::cmp::Ordering;
 
 pub(super) const KEYS: &[Binding] = &[
-    bind("c", Action::Run, "collect", "collect now what is listed"),
+    bind("c", Action::Run, "collect", "collect: now, what is listed"),
     bind(
         "w",
         Action::Why,
         "why",
-        "why it goes, and who else holds it",
+        "why: since when it goes, and who else holds it",
     ),
-    bind("y", Action::Copy, "copy", "copy the digest"),
+    bind("y", Action::Copy, "copy", "copy: the digest"),
 ];
 
 /// What a collection would take.
@@ -172,7 +172,7 @@ impl Planned {
 impl Row for Planned {
     const COLUMNS: &'static [Column] = &[
         number("size", 10, 0),
-        column("comes back", 19, 2),
+        column("comes back", 18, 2),
         wide("repository", 0),
         column("digest", 19, 1),
         column("why", 34, 3),
@@ -187,7 +187,7 @@ impl Row for Planned {
         let (frees, tone) = if self.frees {
             ("yes", Tone::Good)
         } else {
-            ("others still hold it", Tone::Dim)
+            ("no, others hold it", Tone::Dim)
         };
         let due = if self.is_of_deleted {
             String::new()

@@ -19,7 +19,7 @@ use ratatui::text::Line;
 use serde_json::Value;
 use std::cmp::Ordering;
 
-pub(super) const KEYS: &[Binding] = &[bind("y", Action::Copy, "copy", "copy the digest")];
+pub(super) const KEYS: &[Binding] = &[bind("y", Action::Copy, "copy", "copy: the digest")];
 
 /// What keeps a digest.
 #[derive(Debug)]

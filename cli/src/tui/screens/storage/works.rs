@@ -150,7 +150,7 @@ impl Works {
         }
         let (state, tone) = state(status);
         let queues = format!(
-            "{} that nothing links, {} waiting",
+            "{} unlinked, {} waiting",
             count(&status["candidates"]),
             count(&status["waiting"])
         );
@@ -158,14 +158,18 @@ impl Works {
             said("state", state, tone),
             said("blobs", queues, Tone::Plain),
         ];
+        let damaged = number(&status["damaged"]);
+        if damaged > 0 {
+            let text = format!("unreadable rows: {damaged}");
+            lines.push(said("damage", text, Tone::Bad));
+        }
         lines.push(said("last run", self.last_run(now), Tone::Plain));
         if let Some(error) = status["last_error"].as_str() {
             lines.push(said("error", error, Tone::Bad));
         }
-        lines.push(match number(&status["damaged"]) {
-            0 => said("damage", "none met", Tone::Good),
-            rows => said("damage", format!("{rows} rows cannot be read"), Tone::Bad),
-        });
+        if damaged == 0 {
+            lines.push(said("damage", "none met", Tone::Good));
+        }
         let mut pace = Vec::new();
         if let Some(blobs) = status["blobs_per_second"].as_u64() {
             pace.push(format!("{blobs} blobs/s"));
@@ -330,10 +334,7 @@ fn state(status: &Value) -> (String, Tone) {
             let left = left
                 .map(|left| format!(", {} to go", time(left)))
                 .unwrap_or_default();
-            return (
-                format!("removing blobs, {done} of {due}{left}"),
-                Tone::Accent,
-            );
+            return (format!("{done} of {due} blobs{left}"), Tone::Accent);
         }
         _ => return ("waiting for what is due".to_owned(), Tone::Good),
     };
