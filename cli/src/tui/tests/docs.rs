@@ -25,7 +25,7 @@ fn row(binding: &Binding) -> String {
 fn tables() -> String {
     let mut text = String::new();
     for section in sections() {
-        text += &format!("\n### {}\n\n", section.name);
+        text += &["\n### ", section.name, "\n\n"].concat();
         text += "| keys | command | what it does |\n|---|---|---|\n";
         text.extend(section.bindings.iter().map(row));
     }

@@ -230,3 +230,25 @@ impl Browse for TextView {
         is_there
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    #[test]
+    fn a_click_in_the_second_column_finds_its_line() {
+        let lines: Vec<String> = (0..30).map(|line| format!("line {line}")).collect();
+        let mut view = TextView::plain(&lines.join("\n"));
+        let mut terminal = Terminal::new(TestBackend::new(40, 10)).unwrap();
+        let draw = |frame: &mut Frame<'_>| view.draw_in(frame, frame.area(), 2, Look::default());
+        terminal.draw(draw).unwrap();
+        assert!(view.click(Position::new(3, 4)));
+        assert_eq!(view.cursor(), 4);
+        assert!(view.click(Position::new(25, 4)));
+        assert_eq!(view.cursor(), 14);
+        view.moved(Motion::Halves(1), None);
+        assert_eq!(view.cursor(), 24);
+    }
+}

@@ -127,7 +127,7 @@ impl Audit {
         }
         let mut path = format!("{}n={PAGE}", self.narrowed.path());
         if let (For::Older, Some(next)) = (what, self.next) {
-            path += &format!("&last={next}");
+            path += &["&last=", &next.to_string()].concat();
         }
         self.asked = Some((cx.ask(Request::get(path)), what));
     }
@@ -247,36 +247,19 @@ impl Audit {
             title += ", following";
         }
         if !self.narrowed.is_all() {
-            title += &format!(", only {}", self.narrowed.title());
+            title += &[", only ", &self.narrowed.title()].concat();
         }
         if !self.records.filtered().is_empty() {
-            title += &format!("  filter: {}", self.records.filtered());
+            title += &["  filter: ", self.records.filtered()].concat();
         }
         if self.unreadable > 0 {
-            title += &format!("  {} lines unreadable: v verifies", self.unreadable);
+            let count = self.unreadable.to_string();
+            title += &["  ", &count, " lines unreadable: v verifies"].concat();
         }
         if !self.narrowed.is_of(READ) {
             title += "  (without reads of the log)";
         }
         title
-    }
-
-    fn verified(&mut self, reply: &Result<Reply, Failure>, cx: &mut Context<'_>) {
-        let answer = match reply {
-            Ok(reply) => &reply.body,
-            Err(failure) => return cx.warn(format!("not verified: {failure}")),
-        };
-        let count = answer["records"].as_u64().unwrap_or_default();
-        match answer["broken_at"].as_u64() {
-            None => cx.say(format!("unbroken: {count} records follow from one another")),
-            Some(at) => cx.notice(Notice::new(
-                "The audit log is broken",
-                vec![
-                    format!("{count} records follow from one another; record {at} does not:"),
-                    "it, or one before it, was changed or removed.".to_owned(),
-                ],
-            )),
-        }
     }
 
     fn draw_list(&self, frame: &mut Frame<'_>, area: Rect, paint: Paint) {
@@ -297,6 +280,25 @@ impl Audit {
         };
         let text = Paragraph::new(span(look, text, tone)).wrap(Wrap { trim: true });
         frame.render_widget(text, inside);
+    }
+}
+
+/// Tells what verifying the log came to.
+fn verified(reply: &Result<Reply, Failure>, cx: &mut Context<'_>) {
+    let answer = match reply {
+        Ok(reply) => &reply.body,
+        Err(failure) => return cx.warn(format!("not verified: {failure}")),
+    };
+    let count = answer["records"].as_u64().unwrap_or_default();
+    match answer["broken_at"].as_u64() {
+        None => cx.say(format!("unbroken: {count} records follow from one another")),
+        Some(at) => cx.notice(Notice::new(
+            "The audit log is broken",
+            vec![
+                format!("{count} records follow from one another; record {at} does not:"),
+                "it, or one before it, was changed or removed.".to_owned(),
+            ],
+        )),
     }
 }
 
@@ -371,7 +373,7 @@ impl Screen for Audit {
     fn answered(&mut self, ticket: Ticket, reply: Result<Reply, Failure>, cx: &mut Context<'_>) {
         if self.verifying == Some(ticket) {
             self.verifying = None;
-            return self.verified(&reply, cx);
+            return verified(&reply, cx);
         }
         let Some((_, what)) = self.asked.take_if(|(asked, _)| *asked == ticket) else {
             return;
@@ -432,7 +434,7 @@ impl Screen for Audit {
         let [list, detail] = if area.width >= 160 {
             Layout::horizontal([Constraint::Min(0), Constraint::Length(56)]).areas(area)
         } else {
-            let detail = if area.height < 30 { 8 } else { 11 };
+            let detail = if area.height < 30 { 8 } else { 10 };
             Layout::vertical([Constraint::Min(0), Constraint::Length(detail)]).areas(area)
         };
         self.draw_list(frame, list, paint);

@@ -114,12 +114,12 @@ impl Narrowed {
         ];
         for (name, text) in texts {
             if !text.is_empty() {
-                path += &format!("{name}={}&", encoded(text));
+                path += &[name, "=", &encoded(text), "&"].concat();
             }
         }
         for (name, moment) in [("since", &self.since), ("until", &self.until)] {
             if let Some((_, moment)) = moment {
-                path += &format!("{name}={moment}&");
+                path += &[name, "=", &moment.to_string(), "&"].concat();
             }
         }
         path

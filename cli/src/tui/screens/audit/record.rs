@@ -116,20 +116,22 @@ impl Record {
             ("request", request, Tone::Dim),
         ];
         let room = width.saturating_sub(LABEL).max(8);
-        let mut lines = Vec::new();
-        for (label, text, tone) in all {
-            let text = if text.is_empty() { "-" } else { &text };
-            let letters: Vec<char> = text.chars().collect();
-            for (place, part) in letters.chunks(room).enumerate() {
-                let label = if place == 0 { label } else { "" };
-                lines.push(vec![
-                    (format!("{label:<LABEL$}"), Tone::Dim),
-                    (part.iter().collect(), tone),
-                ]);
-            }
-        }
-        lines
+        all.into_iter().flat_map(|said| cut(said, room)).collect()
     }
+}
+
+/// What a label and a text come to, a line for each part that has room.
+fn cut((label, text, tone): (&str, String, Tone), room: usize) -> Vec<Parts> {
+    let text = if text.is_empty() { "-" } else { &text };
+    let letters: Vec<char> = text.chars().collect();
+    let label = |place| if place == 0 { label } else { "" };
+    let line = |(place, part): (usize, &[char])| {
+        vec![
+            (format!("{:<LABEL$}", label(place)), Tone::Dim),
+            (part.iter().collect(), tone),
+        ]
+    };
+    letters.chunks(room).enumerate().map(line).collect()
 }
 
 /// Room for a label.

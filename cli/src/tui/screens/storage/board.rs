@@ -76,6 +76,16 @@ const EMPTIES: &str = "Everything that was deleted and can still be restored bec
 impl Pane {
     const ALL: [Self; 4] = [Self::Usage, Self::Collector, Self::Check, Self::Store];
 
+    /// What can be started that it shows.
+    const fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Usage => None,
+            Self::Collector => Some(Kind::Collection),
+            Self::Check => Some(Kind::Check),
+            Self::Store => Some(Kind::Backup),
+        }
+    }
+
     fn away(self, steps: isize) -> Self {
         let here = Self::ALL.iter().position(|pane| *pane == self).unwrap_or(0);
         let there = (here.cast_signed() + steps).rem_euclid(Self::ALL.len().cast_signed());
@@ -157,26 +167,20 @@ impl Board {
             return;
         }
         let (title, _) = self.title(self.focus);
-        let look = Look::default();
+        // A notice has no look of its own: what is drawn from letters is ASCII in it.
+        let look = Look {
+            ascii: true,
+            ..Look::default()
+        };
         let lines = self.lines(self.focus, look, WIDE, cx.now);
         let mut lines: Vec<String> = lines.iter().map(flat).collect();
         if self.focus == Pane::Collector {
             lines.extend(self.works.damage());
         }
-        if let Some(told) = self.kind(self.focus).and_then(|kind| self.jobs.told(kind)) {
+        if let Some(told) = self.focus.kind().and_then(|kind| self.jobs.told(kind)) {
             lines.extend(told.lines.iter().skip(1).cloned());
         }
         cx.notice(Notice::new(title, lines));
-    }
-
-    /// What can be started that a pane shows.
-    const fn kind(&self, pane: Pane) -> Option<Kind> {
-        match pane {
-            Pane::Usage => None,
-            Pane::Collector => Some(Kind::Collection),
-            Pane::Check => Some(Kind::Check),
-            Pane::Store => Some(Kind::Backup),
-        }
     }
 
     fn title(&self, pane: Pane) -> (&'static str, bool) {
@@ -192,7 +196,7 @@ impl Board {
     /// What a pane says; what was started here comes first.
     fn lines(&self, pane: Pane, look: Look, width: u16, now: u64) -> Vec<Parts> {
         let mut lines = Vec::new();
-        if let Some(kind) = self.kind(pane) {
+        if let Some(kind) = pane.kind() {
             lines.extend(self.own_line(kind, look, now));
         }
         if pane == Pane::Store {

@@ -56,8 +56,8 @@ fn usage() -> Value {
 fn plan() -> Value {
     let item = |id: u64, repository: &str| {
         json!({
-            "repository": repository, "digest": format!("sha256:{id:064x}"), "size": id * 1_000_000, "frees": id % 2 == 1,
-            "reason": if id % 5 == 0 { "repository-deleted" } else { "unlinked" }, "unlinked_for_ms": 7_200_000,
+            "repository": repository, "digest": format!("sha256:{id:064x}"), "size": id * 1_000_000, "frees": id & 1 == 1,
+            "reason": if id.is_multiple_of(5) { "repository-deleted" } else { "unlinked" }, "unlinked_for_ms": 7_200_000,
             "due_for_ms": 60_000,
         })
     };
