@@ -1,7 +1,7 @@
 //! Tests: the log as it looks, how it is read, narrowed, followed and verified.
 
 use crate::tui::message::{Failure, Request};
-use crate::tui::tests::pilot::{NOW, Pilot, page, pictures};
+use crate::tui::tests::pilot::{NOW, Pilot, not_there, page, pictures};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -41,6 +41,9 @@ fn log(request: &Request, last: u64) -> Value {
 }
 
 fn fake(request: &Request) -> Result<Value, Failure> {
+    if !request.path.starts_with("/audit") {
+        return not_there(request);
+    }
     Ok(log(request, 1_000))
 }
 
