@@ -5,21 +5,21 @@
 //! 1. At most one question of a kind is out: events ask no faster than the server answers.
 
 use super::jobs::{Jobs, Kind, collection};
-use super::usage::{BY_SIZE, Usage};
+use super::usage::{BY_SIZE, Usage, tell_all};
 use super::works::Works;
 use crate::tui::app::context::Context;
 use crate::tui::app::place::Place;
 use crate::tui::keys::{Action, Binding};
 use crate::tui::message::{Event, Failure, Reply, Request, Ticket};
 use crate::tui::screens::Screen;
-use crate::tui::text::{bytes, span as time_span};
+use crate::tui::text::span as time_span;
 use crate::tui::theme::{Look, Paint, Tone};
 use crate::tui::widgets::columns::fitted;
 use crate::tui::widgets::dialog::{Dialog, Notice, Question};
 use crate::tui::widgets::list::List;
 use crate::tui::widgets::listing::Listing;
 use crate::tui::widgets::textview::Parts;
-use crate::tui::widgets::{Browse, gauge, pane, span};
+use crate::tui::widgets::{Browse, pane, span};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
@@ -251,33 +251,23 @@ impl Board {
                 .areas(inside);
         let none = "there are no repositories; a first push makes one";
         self.usage.draw(frame, list, paint, none);
-        if let Some(line) = self.share(foot.width, paint.look) {
+        if let Some(line) = self.summary(foot.width, paint.look) {
             frame.render_widget(line, foot);
         }
     }
 
-    /// The share that the repository under the cursor has in all that is held.
-    fn share(&self, width: u16, look: Look) -> Option<Line<'static>> {
-        let usage = self.usage.selected()?;
-        let rows = self.usage.rows().iter();
-        let all = rows.fold(0_u64, |sum, row| sum.saturating_add(row.total()));
+    /// What there is to say of the repository under the cursor.
+    fn summary(&self, width: u16, look: Look) -> Option<Line<'static>> {
+        let mut text = self.usage.selected()?.summary();
         let unreadable: u64 = self.usage.rows().iter().map(Usage::unreadable).sum();
-        let bar = gauge(
-            look,
-            usage.total(),
-            all,
-            usize::from(width / 8).clamp(4, 24),
-        );
-        let mut text = format!(" of the {} that all hold; {}", bytes(all), usage.summary());
         if unreadable > 0 {
-            text = format!(" {unreadable} rows could not be read and are in no sum;{text}");
+            text = format!("{unreadable} rows could not be read and are in no sum; {text}");
         }
-        let room =
-            width.saturating_sub(u16::try_from(Span::raw(bar.as_str()).width()).unwrap_or(0));
-        Some(Line::from(vec![
-            span(look, &bar, Tone::Accent),
-            span(look, &fitted(&text, room, look), Tone::Dim),
-        ]))
+        Some(Line::from(span(
+            look,
+            &fitted(&text, width, look),
+            Tone::Dim,
+        )))
     }
 }
 
@@ -352,7 +342,12 @@ impl Screen for Board {
         }
     }
 
-    fn answered(&mut self, ticket: Ticket, reply: Result<Reply, Failure>, cx: &mut Context<'_>) {
+    fn answered(
+        &mut self,
+        ticket: Ticket,
+        mut reply: Result<Reply, Failure>,
+        cx: &mut Context<'_>,
+    ) {
         if let Some(kind) = self.jobs.answered(ticket, &reply, cx) {
             match kind {
                 Kind::Collection => self.usage.changed(cx),
@@ -371,10 +366,14 @@ impl Screen for Board {
         } else if self.tickets.backup == wanted {
             self.tickets.backup = None;
             self.works.backup.take(reply);
-        } else if self.usage.answered(ticket, &reply, cx)
-            && let Ok(reply) = reply
-        {
-            self.works.store = reply.body["store"].clone();
+        } else {
+            if let Ok(reply) = &mut reply {
+                tell_all(&mut reply.body);
+            }
+            let is_usage = self.usage.answered(ticket, &reply, cx);
+            if let (true, Ok(reply)) = (is_usage, reply) {
+                self.works.store = reply.body["store"].clone();
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::tui::text::bytes;
 use crate::tui::theme::Tone;
-use crate::tui::widgets::columns::{Column, number, wide};
+use crate::tui::widgets::columns::{Column, column, number, wide};
 use crate::tui::widgets::list::Row;
 use crate::tui::widgets::listing::Item;
 use crate::tui::widgets::{Cell, cell};
@@ -23,6 +23,23 @@ pub(super) struct Usage {
     shared: u64,
     garbage: u64,
     unreadable: u64,
+    /// What all repositories hold, each for itself.
+    all: u64,
+}
+
+/// The member of an item that says what all hold: a page says it once, see [`tell_all`].
+const ALL: &str = "all_bytes";
+
+/// Letters of the longest bar.
+const BAR: u128 = 10;
+
+/// Writes into each item of a page what all repositories hold, for its share.
+pub(super) fn tell_all(page: &mut Value) {
+    let all = page["store"]["logical_bytes"].clone();
+    let items = page["repositories"].as_array_mut().into_iter().flatten();
+    for item in items.filter_map(Value::as_object_mut) {
+        item.insert(ALL.to_owned(), all.clone());
+    }
 }
 
 // === impl Usage ===
@@ -31,6 +48,15 @@ impl Usage {
     /// What it holds, shared or not.
     pub(super) fn total(&self) -> u64 {
         self.own.saturating_add(self.shared)
+    }
+
+    /// Its share of what all hold, in percent and as a bar.
+    fn share(&self) -> String {
+        let total = u128::from(self.total().min(self.all));
+        let all = u128::from(self.all.max(1));
+        // What is not nothing has a bar that is seen.
+        let bar = usize::try_from((total * BAR).div_ceil(all)).unwrap_or(0);
+        format!("{:>3} % {}", total * 100 / all, "#".repeat(bar))
     }
 
     /// Rows of it that could not be read and are in no sum.
@@ -64,6 +90,7 @@ impl Row for Usage {
         number("manifests", 9, 4),
         number("tags", 8, 2),
         number("unreadable", 10, 5),
+        column("share", 16, 1),
     ];
 
     fn key(&self) -> &str {
@@ -91,6 +118,7 @@ impl Row for Usage {
             cell(self.manifests.to_string(), Tone::Dim),
             cell(self.tags.to_string(), Tone::Dim),
             cell(self.unreadable.to_string(), unreadable),
+            cell(self.share(), Tone::Accent),
         ]
     }
 
@@ -104,6 +132,7 @@ impl Row for Usage {
             5 => self.blobs.cmp(&other.blobs),
             6 => self.manifests.cmp(&other.manifests),
             7 => self.tags.cmp(&other.tags),
+            9 => self.total().cmp(&other.total()),
             _ => self.unreadable.cmp(&other.unreadable),
         }
     }
@@ -121,6 +150,29 @@ impl Item for Usage {
             shared: number("shared_bytes"),
             garbage: number("garbage_bytes"),
             unreadable: number("unreadable"),
+            all: number(ALL),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_share_is_of_what_all_hold_and_never_more() {
+        let share = |own: u64, all: Value| {
+            let mut page = json!({
+                "store": { "logical_bytes": all },
+                "repositories": [{ "name": "a", "own_bytes": own, "shared_bytes": 10 }],
+            });
+            tell_all(&mut page);
+            Usage::read(&page["repositories"][0]).unwrap().share()
+        };
+        assert_eq!(share(40, json!(100)), " 50 % #####");
+        assert_eq!(share(0, json!(1_000)), "  1 % #");
+        assert_eq!(share(u64::MAX, json!(20)), "100 % ##########");
+        assert_eq!(share(5, Value::Null), "  0 % ");
     }
 }
