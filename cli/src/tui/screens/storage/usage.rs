@@ -125,14 +125,13 @@ impl Row for Usage {
     fn compare(&self, other: &Self, column: usize) -> Ordering {
         match column {
             0 => self.name.cmp(&other.name),
-            BY_SIZE => self.total().cmp(&other.total()),
+            BY_SIZE | 9 => self.total().cmp(&other.total()),
             2 => self.own.cmp(&other.own),
             3 => self.shared.cmp(&other.shared),
             4 => self.garbage.cmp(&other.garbage),
             5 => self.blobs.cmp(&other.blobs),
             6 => self.manifests.cmp(&other.manifests),
             7 => self.tags.cmp(&other.tags),
-            9 => self.total().cmp(&other.total()),
             _ => self.unreadable.cmp(&other.unreadable),
         }
     }
