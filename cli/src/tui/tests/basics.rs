@@ -71,6 +71,8 @@ fn who_stops_waiting_has_a_list_that_is_read_again_by_events() {
     pilot.keys("gp<c-c>");
     pilot.sees("stopped waiting for the server");
     pilot.is_slow = false;
+    // What could not be read is left alone for a while.
+    pilot.wait(60_000);
     pilot.hear("upload", json!({}));
     pilot.wait(1_000);
     pilot.sees("team/app-3");

@@ -41,10 +41,14 @@ fn log(request: &Request, last: u64) -> Value {
 }
 
 fn fake(request: &Request) -> Result<Value, Failure> {
+    answer(request, 1_000)
+}
+
+fn answer(request: &Request, last: u64) -> Result<Value, Failure> {
     if !request.path.starts_with("/audit") {
         return not_there(request);
     }
-    Ok(log(request, 1_000))
+    Ok(log(request, last))
 }
 
 fn reads(pilot: &Pilot) -> usize {
@@ -59,7 +63,7 @@ fn reads(pilot: &Pilot) -> usize {
 fn grower() -> (Pilot, Rc<RefCell<u64>>) {
     let last = Rc::new(RefCell::new(1_000));
     let seen = Rc::clone(&last);
-    let mut pilot = Pilot::new(move |request: &Request| Ok(log(request, *seen.borrow())));
+    let mut pilot = Pilot::new(move |request: &Request| answer(request, *seen.borrow()));
     pilot.keys("ga");
     (pilot, last)
 }
@@ -76,7 +80,7 @@ fn the_form_that_narrows_it_looks_like_this() {
 
 #[test]
 fn pages_are_read_as_one_scrolls_and_no_more_are_kept_than_there_is_room_for() {
-    let mut pilot = Pilot::new(|request: &Request| Ok(log(request, 50_000)));
+    let mut pilot = Pilot::new(|request: &Request| answer(request, 50_000));
     pilot.keys("ga");
     assert_eq!(reads(&pilot), 1);
     pilot.sees("Audit 200+");
