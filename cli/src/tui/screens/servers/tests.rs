@@ -3,7 +3,7 @@
 use crate::tui::app::Start;
 use crate::tui::message::{Effect, Failure, Request};
 use crate::tui::server::{Address, Login, Server};
-use crate::tui::tests::pilot::{NOW, Pilot, not_there, page};
+use crate::tui::tests::pilot::{NOW, Pilot, not_there, page, pictures};
 use crate::tui::theme::{Look, Theme};
 use ratatui::layout::Size;
 use serde_json::{Value, json};
@@ -244,4 +244,11 @@ fn a_key_needs_no_user_and_is_shown_by_its_number_alone() {
     pilot.keys(&format!("<tab><tab><tab>{key}<c-s>ge"));
     pilot.sees("key 0123456789abcdef");
     pilot.sees_no("00000000");
+}
+
+#[test]
+fn the_servers_and_the_login_look_like_this() {
+    let nothing = |request: &Request| not_there(request);
+    pictures!("servers", "ge", nothing);
+    pictures!("servers-login", "gegl", nothing);
 }
