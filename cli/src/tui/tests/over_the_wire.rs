@@ -251,3 +251,64 @@ async fn only_a_get_is_sent_again_when_a_kept_connection_was_closed() {
         }
     }
 }
+
+/// Answers one request.
+async fn answer(listener: &TcpListener, answer: &str) {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut bytes = [0; 4096];
+    assert!(stream.read(&mut bytes).await.unwrap() > 0);
+    let (status, body) = answer.split_once(' ').unwrap();
+    let length = body.len();
+    let text = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{body}");
+    stream.write_all(text.as_bytes()).await.unwrap();
+}
+
+#[tokio::test]
+async fn where_events_are_refused_that_is_said_and_the_status_is_asked_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (out, mut messages) = mpsc::channel(8);
+    let mut wire = Wire::new(out, "/nonexistent".into());
+    wire.carry_out(Effect::Connect(Box::new(known(&url, "a", "b"))));
+    answer(&listener, r#"403 {"detail":"not for you"}"#).await;
+    answer(&listener, r#"200 {"version":"1"}"#).await;
+    assert!(matches!(
+        next(&mut messages).await,
+        Message::Link(Link::Connecting)
+    ));
+    assert!(matches!(next(&mut messages).await, Message::Link(Link::Up)));
+    let Message::Done(Err(said)) = next(&mut messages).await else {
+        panic!("nothing was said");
+    };
+    assert!(said.contains("not for you"), "{said}");
+    let Message::Heard(status) = next(&mut messages).await else {
+        panic!("nothing was heard");
+    };
+    assert_eq!(
+        (&*status.kind, &status.data["version"]),
+        ("status", &json!("1"))
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named_and_tried_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let (out, mut messages) = mpsc::channel(8);
+    let mut wire = Wire::new(out, "/nonexistent".into());
+    wire.carry_out(Effect::Connect(Box::new(known(&url, "a", "b"))));
+    assert!(matches!(
+        next(&mut messages).await,
+        Message::Link(Link::Connecting)
+    ));
+    let mut last = 0;
+    for _ in 0..2 {
+        let Message::Link(Link::Down { why, retry_at }) = next(&mut messages).await else {
+            panic!("something else was told");
+        };
+        assert!(why.contains(&format!("cannot reach {url}")), "{why}");
+        assert!(retry_at > last);
+        last = retry_at;
+    }
+}

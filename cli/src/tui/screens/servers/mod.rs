@@ -149,9 +149,9 @@ impl Screen for Servers {
 
 impl Row for Known {
     const COLUMNS: &'static [Column] = &[
-        column("name", 24, 0),
+        column("name", 16, 0),
         wide("address", 0),
-        column("as", 20, 1),
+        column("as", 16, 1),
         column("state", 9, 0),
         column("remembered", 10, 2),
     ];

@@ -17,6 +17,7 @@ struct Registry(Rc<RefCell<Inner>>);
 struct Inner {
     is_known: bool,
     must_change: bool,
+    uploads: Vec<Value>,
 }
 
 fn server(name: &str, url: &str) -> Server {
@@ -39,6 +40,7 @@ impl Registry {
         Self(Rc::new(RefCell::new(Inner {
             is_known: true,
             must_change: false,
+            uploads: Vec::new(),
         })))
     }
 
@@ -75,7 +77,11 @@ impl Registry {
                 inner.must_change = false;
                 Ok(Value::Null)
             }
-            ("GET", "/uploads") => Ok(page(Vec::new())),
+            ("GET", "/uploads") => Ok(page(inner.uploads.clone())),
+            ("DELETE", _) => {
+                inner.uploads.clear();
+                Ok(Value::Null)
+            }
             _ => not_there(request),
         }
     }
@@ -251,4 +257,22 @@ fn the_servers_and_the_login_look_like_this() {
     let nothing = |request: &Request| not_there(request);
     pictures!("servers", "ge", nothing);
     pictures!("servers-login", "gegl", nothing);
+}
+
+#[test]
+fn a_question_that_the_login_stood_over_is_there_again_and_can_be_answered() {
+    let registry = Registry::new();
+    registry.0.borrow_mut().uploads = vec![json!({
+        "id": "0198f5b2-7d4f-7e0a-8000-000000000001", "repository": "team/app", "active": true,
+    })];
+    let mut pilot = registry.pilot(two());
+    pilot.keys("gpd");
+    pilot.sees("End an upload");
+    registry.0.borrow_mut().is_known = false;
+    pilot.keys("y");
+    pilot.sees("Log in");
+    registry.0.borrow_mut().is_known = true;
+    pilot.keys("right<c-s>");
+    pilot.sees("End an upload");
+    pilot.sees("send it once more");
 }
