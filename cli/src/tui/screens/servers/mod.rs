@@ -151,8 +151,8 @@ impl Row for Known {
     const COLUMNS: &'static [Column] = &[
         column("name", 16, 0),
         wide("address", 0),
-        column("as", 16, 1),
-        column("state", 9, 0),
+        column("as", 20, 1),
+        column("asked", 5, 0),
         column("remembered", 10, 2),
     ];
 
@@ -161,7 +161,7 @@ impl Row for Known {
     }
 
     fn cells(&self, _now: u64) -> Vec<Cell> {
-        let state = if self.is_asked { "asked now" } else { "" };
+        let state = if self.is_asked { "now" } else { "" };
         let kept = if self.is_remembered { "yes" } else { "no" };
         vec![
             cell(self.name.as_str(), Tone::Accent),
