@@ -34,7 +34,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
 
 /// A size in bytes such as `4MiB` or `65536`.
 pub(crate) fn size(text: &str) -> Result<u64, &'static str> {
-    const EXPECTED: &str = "not a size such as 65536, 64KiB, 4MiB or 1GiB";
+    const EXPECTED: &str = "not a size such as 65536, 64KiB, 4MiB, 1GiB or 1TiB";
     if let Ok(bytes) = text.parse() {
         return Ok(bytes);
     }
@@ -47,6 +47,7 @@ pub(crate) fn size(text: &str) -> Result<u64, &'static str> {
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
         _ => return Err(EXPECTED),
     };
     number.checked_mul(bytes).ok_or(EXPECTED)
@@ -169,7 +170,13 @@ mod tests {
 
     #[test]
     fn sizes_are_bytes_or_binary_units() {
-        for (text, bytes) in [("0", 0), ("7B", 7), ("64KiB", 65536), ("4MiB", 4 << 20)] {
+        for (text, bytes) in [
+            ("0", 0),
+            ("7B", 7),
+            ("64KiB", 65536),
+            ("4MiB", 4 << 20),
+            ("2TiB", 2 << 40),
+        ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
         for bad in [
