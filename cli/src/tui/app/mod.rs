@@ -152,6 +152,13 @@ impl App {
         self.settle()
     }
 
+    /// Goes to a place, as a screen would.
+    #[cfg(test)]
+    pub(crate) fn visit(&mut self, place: Place) -> Vec<Effect> {
+        self.go(place);
+        self.settle()
+    }
+
     /// Whether something turns, and has to be drawn even if nothing happens.
     pub(crate) fn is_busy(&self) -> bool {
         let is_loading = self.here().is_some_and(|here| here.screen.is_loading());

@@ -89,6 +89,8 @@ pub(crate) enum Action {
     Manifests,
     Backup,
     ClearFilter,
+    OpenAll,
+    CloseAll,
 }
 
 /// The screens one can go to from anywhere, in the order in which they are shown.

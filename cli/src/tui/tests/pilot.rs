@@ -1,6 +1,7 @@
 //! [`Pilot`]: types keys at the application and answers what it asks for, from a [`Fake`] server.
 
 use super::picture;
+use crate::tui::app::place::Place;
 use crate::tui::app::{App, Start};
 use crate::tui::message::{Effect, Event, Failure, Link, Message, Reply, Request, Ticket};
 use crate::tui::server::{Address, Login, Server};
@@ -135,6 +136,12 @@ impl Pilot {
             retry_at: self.now,
         }));
         self.send(Message::Link(Link::Up));
+
+
+    /// Goes to a place that other screens lead to.
+    pub(crate) fn visit(&mut self, place: Place) {
+        let effects = self.app.visit(place);
+        self.done(effects);
     }
 
     /// Tells the application something, and answers what it asks because of it.

@@ -26,6 +26,11 @@ pub(crate) trait Row {
     /// What stands in each column; `now` is in milliseconds since the epoch.
     fn cells(&self, now: u64) -> Vec<Cell>;
 
+    /// The same for a screen that looks like this; for cells that have more than text in them.
+    fn drawn(&self, paint: Paint) -> Vec<Cell> {
+        self.cells(paint.now)
+    }
+
     /// Which comes first by this column.
     fn compare(&self, other: &Self, column: usize) -> Ordering;
 
@@ -122,6 +127,19 @@ impl<R: Row> List<R> {
         let under = self.selected().map(|row| row.key().to_owned());
         self.view.clear();
         (std::mem::take(&mut self.rows), under)
+    }
+
+    /// Takes these rows in the order they have, which is said to be by a column; for who sorts and
+    /// filters them in another way.
+    pub(crate) fn replace_as_they_are(&mut self, rows: Vec<R>, order: (usize, bool)) {
+        let under = self.selected().map(|row| row.key().to_owned());
+        self.view = (0..rows.len()).map(narrow).collect();
+        self.rows = rows;
+        self.order = Some(order);
+        self.cursor = self.cursor.min(self.view.len().saturating_sub(1));
+        if let Some(key) = under {
+            self.select(&key);
+        }
     }
 
     /// Takes more rows.
@@ -223,7 +241,7 @@ impl<R: Row> List<R> {
 
     /// Draws the head and the rows around the cursor.
     pub(crate) fn draw(&self, frame: &mut Frame<'_>, area: Rect, paint: Paint) {
-        let Paint { look, now } = paint;
+        let look = paint.look;
         self.area.set(area);
         if area.height == 0 || area.width == 0 {
             return;
@@ -240,7 +258,7 @@ impl<R: Row> List<R> {
         let search = self.search.to_ascii_lowercase();
         let rows = (top..self.view.len().min(top + seen)).filter_map(|place| {
             let row = self.at(place)?;
-            let cells = row.cells(now);
+            let cells = row.drawn(paint);
             let drawn = columns.iter().map(|(place, width)| {
                 let cell = cells.get(*place).cloned().unwrap_or_default();
                 aligned(&cell, &R::COLUMNS[*place], *width, look)
