@@ -136,7 +136,7 @@ impl Pilot {
             retry_at: self.now,
         }));
         self.send(Message::Link(Link::Up));
-
+    }
 
     /// Goes to a place that other screens lead to.
     pub(crate) fn visit(&mut self, place: Place) {

@@ -112,12 +112,12 @@ impl<R: Row> List<R> {
     /// Takes these rows instead of those there are.
     pub(crate) fn replace(&mut self, rows: Vec<R>) {
         let under = self.selected().map(|row| row.key().to_owned());
-        self.put(rows, under.as_deref());
+        self.put_back(rows, under.as_deref());
     }
 
     /// Takes these rows, the cursor where the row of this key is. For what is built from the rows there
     /// are: [`List::take`] gives them, and with them what is under the cursor.
-    pub(crate) fn put(&mut self, rows: Vec<R>, under: Option<&str>) {
+    pub(crate) fn put_back(&mut self, rows: Vec<R>, under: Option<&str>) {
         self.rows = rows;
         self.arrange(under);
     }

@@ -214,7 +214,7 @@ impl Audit {
             fresh.truncate(MOST);
             self.next = fresh.last().map(|record| record.sequence);
         }
-        self.records.put(fresh, under.as_deref());
+        self.records.put_back(fresh, under.as_deref());
         if was_first {
             self.records.moved(Motion::First, None);
         }

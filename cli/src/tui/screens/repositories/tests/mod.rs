@@ -63,11 +63,11 @@ fn only_what_was_changed_is_sent_and_only_for_the_version_that_was_seen() {
     pilot.sees("Edit team/app");
     pilot.sees("10 GiB");
     pilot.keys("<tab><c-u>500 M<tab><tab><c-s>");
-    pilot.has_asked(r#"PATCH /repositories/team%2Fapp {"quota_bytes":524288000}"#);
+    pilot.has_asked(r#"PATCH /repositories/team%2Fapp {"quota_bytes":524288000} if "1""#);
     pilot.sees("the settings of team/app were changed");
     pilot.keys("e<tab><c-u><tab> latest<c-s>");
     let patch =
-        r#"PATCH /repositories/team%2Fapp {"immutable_tags":["v*","latest"],"quota_bytes":null}"#;
+        r#"PATCH /repositories/team%2Fapp {"immutable_tags":["v*","latest"],"quota_bytes":null} if "2""#;
     pilot.has_asked(patch);
     pilot.keys("e<c-s>");
     pilot.sees("nothing was changed");
@@ -106,10 +106,10 @@ fn it_is_made_public_after_a_yes_and_private_at_once() {
     pilot.keys("n");
     assert!(pilot.asked.iter().all(|asked| asked.starts_with("GET ")));
     pilot.keys("py");
-    pilot.has_asked(r#"PATCH /repositories/team%2Fapp {"public":true}"#);
+    pilot.has_asked(r#"PATCH /repositories/team%2Fapp {"public":true} if "1""#);
     pilot.sees("team/app is public now");
     pilot.keys("p");
-    pilot.has_asked(r#"PATCH /repositories/team%2Fapp {"public":false}"#);
+    pilot.has_asked(r#"PATCH /repositories/team%2Fapp {"public":false} if "2""#);
     pilot.sees("team/app is not public now");
 }
 
@@ -223,7 +223,7 @@ fn whoever_does_not_administer_the_server_is_told_so_by_the_form() {
     pilot.keys("gr4je");
     pilot.sees("only an administrator of the server can change it");
     pilot.keys("<space><c-s>");
-    pilot.has_asked(r#"PATCH /repositories/team%2Fapp {"public":true}"#);
+    pilot.has_asked(r#"PATCH /repositories/team%2Fapp {"public":true} if "1""#);
 }
 
 #[test]
