@@ -27,7 +27,10 @@ pub(crate) fn run(resolved: &Resolved, args: &BackupArgs) -> Result<(), Failure>
         "verify": args.verify,
     });
     let report = ask(resolved, Absent::Refuse, async |client| {
-        make(client, &body).await.context("no backup was made")
+        // Two questions at a time: too much for the stack of whoever asks.
+        Box::pin(make(client, &body))
+            .await
+            .context("no backup was made")
     })?;
     if args.json {
         output::json(&report);

@@ -62,6 +62,10 @@ fn now() -> u64 {
 ///
 /// # Errors
 /// When the terminal cannot be used.
+#[expect(
+    clippy::future_not_send,
+    reason = "it is the loop of the thread that has the terminal, and sent nowhere"
+)]
 pub(crate) async fn run(
     mut start: Start,
     carrier: impl FnOnce(mpsc::Sender<Message>) -> Box<dyn Carrier>,

@@ -214,9 +214,4 @@ impl Context<'_> {
     fn server_order(&mut self, order: ServerOrder) {
         self.out.orders.push(Order::Server(order));
     }
-
-    /// Does something outside.
-    pub(crate) fn effect(&mut self, effect: Effect) {
-        self.out.effects.push(effect);
-    }
 }

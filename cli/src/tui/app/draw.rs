@@ -4,12 +4,13 @@
 //! 1. Whatever was drawn is harmless when it leaves here: see [`scrub`].
 
 use super::{App, Link};
-use crate::tui::keys::Tab;
+use crate::tui::keys::{Action, EVERYWHERE, Tab};
 use crate::tui::text::{scrub, span as time_span};
-use crate::tui::theme::Tone;
+use crate::tui::theme::{Look, Tone};
 use crate::tui::widgets::span;
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
+use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Block;
 
@@ -112,7 +113,7 @@ impl App {
                 let style = look.style(Tone::Heading).patch(look.style(Tone::Selected));
                 parts.push(Span::styled(format!(" {name}"), style));
             } else {
-                parts.push(span(look, &format!(" {name}"), Tone::Dim));
+                parts.extend(lettered(look, &format!(" {name}"), tab));
             }
         }
         Line::from(parts)
@@ -170,4 +171,23 @@ impl App {
         }
         Line::from(parts)
     }
+}
+
+/// A tab's name, in which the letter stands out that leads there behind a `g`.
+fn lettered(look: Look, name: &str, tab: Tab) -> Vec<Span<'static>> {
+    let mut ways = EVERYWHERE
+        .iter()
+        .filter(|binding| binding.action == Action::Go(tab));
+    let letter = ways.next().and_then(|binding| binding.keys.chars().nth(1));
+    let place = letter.and_then(|letter| name.to_ascii_lowercase().find(letter));
+    let Some((before, rest)) = place.and_then(|place| name.split_at_checked(place)) else {
+        return vec![span(look, name, Tone::Dim)];
+    };
+    let (letter, behind) = rest.split_at_checked(1).unwrap_or((rest, ""));
+    let style = look.style(Tone::Dim).add_modifier(Modifier::UNDERLINED);
+    vec![
+        span(look, before, Tone::Dim),
+        Span::styled(letter.to_owned(), style),
+        span(look, behind, Tone::Dim),
+    ]
 }

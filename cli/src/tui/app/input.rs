@@ -54,7 +54,7 @@ impl App {
             return self.reader.forget();
         }
         let bindings = self.bindings();
-        match self.reader.read(key, bindings.iter().copied()) {
+        match self.reader.read(key, &bindings.iter().copied()) {
             Read::Action(action, count) => self.act(action, count),
             Read::More => {}
             Read::Unknown => self.say("no such key here; ? shows all", Tone::Dim),

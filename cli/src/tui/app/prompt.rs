@@ -68,12 +68,13 @@ impl App {
                 return self.say("there is nothing to look through here", Tone::Dim);
             };
             from = pane.cursor();
-            before = if kind == Kind::Search {
+            let is_search = kind == Kind::Search;
+            let now = if is_search {
                 pane.searched()
             } else {
                 pane.filtered()
-            }
-            .to_owned();
+            };
+            now.clone_into(&mut before);
         }
         let input = if kind == Kind::Filter {
             Input::new(&before)
@@ -105,7 +106,7 @@ impl App {
             KeyCode::Esc => return self.take_back(&prompt),
             KeyCode::Backspace if is_empty => return self.take_back(&prompt),
             KeyCode::Enter if prompt.kind == Kind::Command => {
-                return self.command(&prompt.input.text().to_owned());
+                return self.command(prompt.input.text());
             }
             KeyCode::Enter => return,
             KeyCode::Tab | KeyCode::BackTab if prompt.kind == Kind::Command => {

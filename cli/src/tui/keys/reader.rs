@@ -107,7 +107,7 @@ impl Reader {
     pub(crate) fn read<'a>(
         &mut self,
         key: KeyEvent,
-        bindings: impl Iterator<Item = &'a Binding> + Clone,
+        bindings: &(impl Iterator<Item = &'a Binding> + Clone),
     ) -> Read {
         let press = Press::reported(key);
         if let (KeyCode::Char(digit @ '0'..='9'), false, true) =
@@ -176,7 +176,7 @@ mod tests {
         let bindings = || LISTS.iter().chain(EVERYWHERE);
         let read = |letter| {
             let key = KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE);
-            reader.read(key, bindings())
+            reader.read(key, &bindings())
         };
         typed.chars().map(read).collect()
     }

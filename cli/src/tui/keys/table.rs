@@ -151,26 +151,28 @@ pub(crate) fn sections() -> Vec<Section> {
 mod tests {
     use super::*;
 
+    /// Whether a way to type one begins a way to type the other.
+    fn hide(one: &Binding, other: &Binding) -> bool {
+        let second: Vec<_> = other.ways().collect();
+        one.ways().any(|way| {
+            let is_hidden = |second: &Vec<_>| way.starts_with(second) || second.starts_with(&way);
+            second.iter().any(is_hidden)
+        })
+    }
+
     #[test]
     fn no_key_of_a_context_is_the_beginning_of_another_nor_means_two_things() {
-        let general = EVERYWHERE.iter().chain(LISTS).collect::<Vec<_>>();
         for section in crate::tui::screens::sections() {
-            let own: Vec<_> = section.bindings.iter().collect();
-            let all: Vec<_> = own.iter().chain(&general).copied().collect();
+            let all: Vec<_> = section
+                .bindings
+                .iter()
+                .chain(EVERYWHERE)
+                .chain(LISTS)
+                .collect();
             for (here, binding) in all.iter().enumerate() {
-                for other in &all[here + 1..] {
-                    for (way, second) in binding
-                        .ways()
-                        .flat_map(|a| other.ways().map(move |b| (a.clone(), b)))
-                    {
-                        let hides = way.starts_with(&second) || second.starts_with(&way);
-                        assert!(
-                            !hides,
-                            "{}: {} and {}",
-                            section.name, binding.keys, other.keys
-                        );
-                    }
-                }
+                let other = all[here + 1..].iter().find(|other| hide(binding, other));
+                let other = other.map(|other| other.keys);
+                assert_eq!(other, None, "{}: {}", section.name, binding.keys);
             }
         }
     }
@@ -180,19 +182,14 @@ mod tests {
         for section in sections() {
             let mut commands = std::collections::BTreeSet::new();
             for binding in section.bindings {
+                let (keys, command) = (binding.keys, binding.command);
                 assert!(
                     !binding.help.is_empty() && binding.help.len() <= 60,
-                    "{}",
-                    binding.keys
+                    "{keys}"
                 );
-                assert!(
-                    binding.command.is_empty() || commands.insert(binding.command),
-                    "{}",
-                    binding.command
-                );
-                for way in binding.ways() {
-                    assert!(!way.is_empty() && way.len() <= 2, "{}", binding.keys);
-                }
+                assert!(command.is_empty() || commands.insert(command), "{command}");
+                let are_short = binding.ways().all(|way| (1..=2).contains(&way.len()));
+                assert!(are_short, "{keys}");
             }
         }
     }

@@ -283,7 +283,10 @@ pub(crate) fn keys(typed: &str) -> Vec<KeyEvent> {
         let named = rest.strip_prefix('<').and_then(|rest| rest.split_once('>'));
         let (key, behind) = match named {
             Some((name, behind)) => (named_key(name), behind),
-            None => (plain(KeyCode::Char(first)), &rest[first.len_utf8()..]),
+            None => (
+                plain(KeyCode::Char(first)),
+                rest.strip_prefix(first).unwrap_or(""),
+            ),
         };
         keys.push(key);
         rest = behind;
@@ -322,6 +325,10 @@ fn named_key(name: &str) -> KeyEvent {
 }
 
 /// A page that is the last.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is given what was just made"
+)]
 pub(crate) fn page(items: Vec<Value>) -> Value {
     json!({ "items": items, "next": null })
 }

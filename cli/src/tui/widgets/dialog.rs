@@ -256,7 +256,7 @@ impl Dialog {
         match self {
             Self::Form(form) => (form.is_sent, form.error) = (false, Some(why.to_owned())),
             Self::Question(question) => {
-                (question.is_sent, question.error) = (false, Some(why.to_owned()))
+                (question.is_sent, question.error) = (false, Some(why.to_owned()));
             }
             Self::Notice(_) => {}
         }

@@ -83,11 +83,6 @@ impl Input {
         }
     }
 
-    /// Empties it.
-    pub(crate) fn clear(&mut self) {
-        self.cut(0, self.text.len());
-    }
-
     fn insert(&mut self, letter: char) {
         if letter.is_control() || self.text.len() + letter.len_utf8() > MAX {
             return;

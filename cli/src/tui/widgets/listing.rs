@@ -83,14 +83,6 @@ impl<R: Item> Listing<R> {
         self.asked = Some(cx.ask(Request::get(format!("{}n={}", self.path, PAGES.0))));
     }
 
-    /// Reads it from another path, from the beginning.
-    pub(crate) fn load_from(&mut self, path: impl Into<String>, cx: &mut Context<'_>) {
-        self.path = path.into();
-        self.is_complete = false;
-        self.list.replace(Vec::new());
-        self.load(cx);
-    }
-
     /// Reads it anew soon: what happens in between needs no reading of its own.
     pub(crate) fn changed(&mut self, cx: &Context<'_>) {
         if self.stale_at.is_none() {

@@ -42,15 +42,6 @@ impl TextView {
         }
     }
 
-    /// A view of a text, line by line.
-    pub(crate) fn plain(text: &str) -> Self {
-        Self::new(
-            text.lines()
-                .map(|line| vec![(line.to_owned(), Tone::Plain)])
-                .collect(),
-        )
-    }
-
     /// Takes other lines; filter, search and place stay.
     pub(crate) fn replace(&mut self, lines: Vec<Parts>) {
         self.all = lines;
@@ -240,7 +231,12 @@ mod tests {
     #[test]
     fn a_click_in_the_second_column_finds_its_line() {
         let lines: Vec<String> = (0..30).map(|line| format!("line {line}")).collect();
-        let mut view = TextView::plain(&lines.join("\n"));
+        let mut view = TextView::new(
+            lines
+                .iter()
+                .map(|line| vec![(line.clone(), Tone::Plain)])
+                .collect(),
+        );
         let mut terminal = Terminal::new(TestBackend::new(40, 10)).unwrap();
         let draw = |frame: &mut Frame<'_>| view.draw_in(frame, frame.area(), 2, Look::default());
         terminal.draw(draw).unwrap();

@@ -265,7 +265,9 @@ fn a_change_sends_only_what_is_different_and_only_if_the_key_is_as_it_was_shown(
     pilot.keys("gke<c-s>");
     pilot.sees("nothing is different");
     pilot.keys("2<tab><space><tab><right><c-s>");
-    pilot.has_asked(r#"PATCH /keys/0000000000000002 {"expires":null,"name":"ci2","scopes":null} if "7""#);
+    pilot.has_asked(
+        r#"PATCH /keys/0000000000000002 {"expires":null,"name":"ci2","scopes":null} if "7""#,
+    );
     pilot.sees("key ci2 was changed");
 }
 

@@ -327,10 +327,8 @@ fn of_a_hundred_thousand_rows_only_those_that_are_seen_are_drawn() {
 fn the_first_page_is_shown_before_the_others_come() {
     let mut server = Server::new(&[]);
     server.tags = (0..5_000).map(|of| (format!("v{of:06}"), 1)).collect();
-    let mut pages = 0;
     let mut pilot = Pilot::new(move |request: &Request| {
-        pages += 1;
-        if pages > 2 {
+        if request.path.contains("n=1000") {
             not_there(request)
         } else {
             server.answer(request)

@@ -66,8 +66,7 @@ fn only_what_was_changed_is_sent_and_only_for_the_version_that_was_seen() {
     pilot.has_asked(r#"PATCH /repositories/team%2Fapp {"quota_bytes":524288000} if "1""#);
     pilot.sees("the settings of team/app were changed");
     pilot.keys("e<tab><c-u><tab> latest<c-s>");
-    let patch =
-        r#"PATCH /repositories/team%2Fapp {"immutable_tags":["v*","latest"],"quota_bytes":null} if "2""#;
+    let patch = r#"PATCH /repositories/team%2Fapp {"immutable_tags":["v*","latest"],"quota_bytes":null} if "2""#;
     pilot.has_asked(patch);
     pilot.keys("e<c-s>");
     pilot.sees("nothing was changed");
