@@ -9,7 +9,7 @@ use crate::tui::app::place::Place;
 use crate::tui::keys::{Action, Binding, Section, bind};
 use crate::tui::server::Server;
 use crate::tui::theme::{Paint, Tone};
-use crate::tui::widgets::columns::{Column, column, wide};
+use crate::tui::widgets::columns::{Column, column, roomy};
 use crate::tui::widgets::dialog::{Dialog, Question};
 use crate::tui::widgets::list::{List, Row, contains};
 use crate::tui::widgets::{Browse, Cell, cell, panel, span};
@@ -150,7 +150,7 @@ impl Screen for Servers {
 impl Row for Known {
     const COLUMNS: &'static [Column] = &[
         column("name", 16, 0),
-        wide("address", 0),
+        roomy("address", 28, 0),
         column("as", 20, 1),
         column("asked", 5, 0),
         column("remembered", 10, 2),
