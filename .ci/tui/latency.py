@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """How long it takes from a key to what it changes on the screen:
 
-    latency.py READY KEYS COMMAND...
+    latency.py FIRST READY KEYS COMMAND...
 
-Runs COMMAND on a terminal of 120 by 40 of its own, waits until READY is on it, types KEYS (one after the other, each 200 times in all, as
+Runs COMMAND on a terminal of 120 by 40 of its own, types FIRST, waits until READY is on it, types KEYS (one after the other, each 200 times in all, as
 far as there are any) and prints the median and the 99th percentile of the milliseconds from the key to the last byte of the picture, the
 memory and the share of a processor it took while nobody typed. What it was typed at has to run on: it is ended with ZZ.
 """
@@ -33,6 +33,10 @@ def read(fd, seconds):
     return text, last
 
 
+def size(fd, width):
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+
+
 def memory(pid):
     with open(f"/proc/{pid}/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
@@ -45,16 +49,21 @@ def ticks(pid):
 
 
 def main():
-    ready, keys, command = sys.argv[1].encode(), sys.argv[2], sys.argv[3:]
+    first, ready, keys, command = sys.argv[1].encode().decode("unicode_escape").encode(), sys.argv[2].encode(), sys.argv[3], sys.argv[4:]
     pid, fd = pty.fork()
     if pid == 0:
         os.execvp(command[0], command)
-    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    seen, end = b"", time.monotonic() + WAIT
+    size(fd, 120)
+    read(fd, 3.0)
+    os.write(fd, first)
+    seen, end, width = b"", time.monotonic() + WAIT, 120
     while ready not in seen:
         if time.monotonic() > end:
             sys.exit(f"{ready!r} did not come within {WAIT} s: {seen[-2000:]!r}")
-        seen += read(fd, 1.0)[0]
+        # Only what changed is drawn, but for a terminal of another size all of it.
+        width = 241 - width
+        size(fd, width)
+        seen = read(fd, 1.0)[0]
     taken = []
     for turn in range(TIMES):
         key = keys[turn % len(keys)]

@@ -130,6 +130,26 @@ fn only_programs_parse_arguments() {
 }
 
 #[test]
+fn the_terminal_client_opens_no_engine_and_its_state_does_no_input_or_output() {
+    hold(|source| {
+        let Some(file) = source.path.strip_prefix("cli/src/tui/") else {
+            return Vec::new();
+        };
+        // The clock alone, and that in the loop.
+        let mut faults =
+            source.product_code_with("opens the engine", &["floundr_engine::Engine", "redb::"]);
+        let does_io = ["mod.rs", "terminal.rs", "link/"]
+            .iter()
+            .any(|place| file.starts_with(place));
+        if !does_io {
+            let words = ["tokio::", "std::fs", "std::net", "std::io", "hyper::"];
+            faults.extend(source.product_code_with("does I/O in the state", &words));
+        }
+        faults
+    });
+}
+
+#[test]
 fn the_frontend_names_no_file_but_certificates_its_socket_its_accounts_and_its_audit_log() {
     hold(|source| {
         let allowed = [
