@@ -7,5 +7,6 @@ pub(crate) mod pilot;
 pub(crate) mod real;
 
 mod basics;
+mod chaos;
 mod docs;
 mod over_the_wire;

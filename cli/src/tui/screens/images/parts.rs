@@ -274,7 +274,8 @@ impl<'a> Shown<'a> {
                 section.pair(name, one_line(value));
             }
         }
-        for (name, value) in content["config"].as_object().into_iter().flatten() {
+        let settings_of_all = config["content"]["config"].as_object();
+        for (name, value) in settings_of_all.into_iter().flatten() {
             settings(&mut section, name, value);
         }
         section

@@ -36,7 +36,8 @@ const BAR: u128 = 10;
 /// Writes into each item of a page what all repositories hold, for its share.
 pub(super) fn tell_all(page: &mut Value) {
     let all = page["store"]["logical_bytes"].clone();
-    let items = page["repositories"].as_array_mut().into_iter().flatten();
+    let items = page.get_mut("repositories").and_then(Value::as_array_mut);
+    let items = items.into_iter().flatten();
     for item in items.filter_map(Value::as_object_mut) {
         item.insert(ALL.to_owned(), all.clone());
     }

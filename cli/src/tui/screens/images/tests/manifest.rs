@@ -2,7 +2,8 @@
 
 use super::super::text::Text;
 use super::{BAD, Server, at_manifest, digest, fake, pilot};
-use crate::tui::tests::pilot::pictures;
+use crate::tui::message::Request;
+use crate::tui::tests::pilot::{Pilot, not_there, pictures};
 use serde_json::json;
 
 #[test]
@@ -115,4 +116,18 @@ fn hostile_text_disturbs_nothing() {
     pilot.resize(80, 24);
     pilot.keys("gg<tab>j<enter>");
     pilot.sees("9000 letters");
+}
+
+#[test]
+fn a_configuration_that_says_nothing_is_shown_as_such() {
+    let mut pilot = Pilot::new(|request: &Request| match request.path.as_str() {
+        "/repositories/team%2Fapp/manifests/v1" => Ok(json!({
+            "digest": digest(1), "media_type": "application/vnd.oci.image.manifest.v1+json",
+            "config": { "digest": digest(2), "media_type": "application/vnd.oci.image.config.v1+json",
+                        "size_bytes": 2, "content": {} },
+        })),
+        _ => not_there(request),
+    });
+    pilot.keys(":open team/app:v1<enter>");
+    pilot.sees("Configuration");
 }
