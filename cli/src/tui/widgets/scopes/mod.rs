@@ -177,6 +177,11 @@ impl Scopes {
         scopes.map(Some)
     }
 
+    /// Whether it allows nothing at all.
+    pub(crate) fn is_none(&self) -> bool {
+        !self.is_all && self.rows.is_empty()
+    }
+
     fn row(&self) -> Option<&Row> {
         self.rows.get(self.line.checked_sub(1)?)
     }
