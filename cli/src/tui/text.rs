@@ -68,6 +68,19 @@ pub(crate) fn span(ms: u64) -> String {
     }
 }
 
+/// A moment in milliseconds since the epoch that is still to come, seen from `now`: `in 90 d`. Of one
+/// that was chosen a moment ago it says what was chosen, not a day less.
+pub(crate) fn until(moment: u64, now: u64) -> String {
+    let left = moment.saturating_sub(now);
+    let half = match left / 1_000 {
+        0..60 => 0,
+        60..3_600 => 30_000,
+        3_600..172_800 => 1_800_000,
+        _ => 43_200_000,
+    };
+    format!("in {}", span(left.saturating_add(half)))
+}
+
 /// A moment in milliseconds since the epoch, in UTC.
 pub(crate) fn moment(moment: u64) -> String {
     crate::output::moment(moment)
@@ -123,6 +136,17 @@ mod tests {
         assert_eq!(ago(0, 60_000), "1 min ago");
         assert_eq!(ago(0, 7_200_000), "2 h ago");
         assert_eq!(ago(0, 172_800_000), "2 d ago");
+    }
+
+    #[test]
+    fn what_is_to_come_is_rounded() {
+        const HOUR: u64 = 3_600_000;
+        assert_eq!(until(90 * 24 * HOUR, 4_000), "in 90 d");
+        assert_eq!(until(2 * 24 * HOUR + HOUR, 0), "in 2 d");
+        assert_eq!(until(24 * HOUR, 5_000), "in 24 h");
+        assert_eq!(until(90_000, 0), "in 2 min");
+        assert_eq!(until(59_000, 0), "in 59 s");
+        assert_eq!(until(0, 5), "in 0 s");
     }
 
     #[test]

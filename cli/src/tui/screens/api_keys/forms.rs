@@ -153,7 +153,14 @@ pub(super) fn patch(form: &Form, key: &Key, now: u64) -> Result<Value, String> {
     if name != key.name {
         body.insert("name".to_owned(), name.into());
     }
-    let scopes = scopes(form)?;
+    // A key that may nothing can be changed otherwise and still may nothing.
+    let is_as_it_was = form.scopes("scopes").is_some_and(Scopes::is_none)
+        && key.scopes.as_ref().is_some_and(Vec::is_empty);
+    let scopes = if is_as_it_was {
+        key.scopes.clone()
+    } else {
+        scopes(form)?
+    };
     if scopes != key.scopes {
         body.insert("scopes".to_owned(), listed(scopes.as_deref()));
     }

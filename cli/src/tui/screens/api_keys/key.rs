@@ -1,6 +1,6 @@
 //! [`Key`]: an API key as the server tells of it, as a row of the list and in words.
 
-use crate::tui::text::{ago, moment, span, string};
+use crate::tui::text::{ago, moment, string, until};
 use crate::tui::theme::Tone;
 use crate::tui::widgets::columns::{Column, column, wide};
 use crate::tui::widgets::list::{Row, contains};
@@ -67,8 +67,8 @@ impl Key {
         };
         match expires.checked_sub(now) {
             None | Some(0) => ("expired".to_owned(), Tone::Bad),
-            Some(left) if left < SOON => (format!("in {}", span(left)), Tone::Warning),
-            Some(left) => (format!("in {}", span(left)), Tone::Plain),
+            Some(left) if left < SOON => (until(expires, now), Tone::Warning),
+            Some(_) => (until(expires, now), Tone::Plain),
         }
     }
 

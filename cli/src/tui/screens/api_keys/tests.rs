@@ -272,6 +272,20 @@ fn a_change_sends_only_what_is_different_and_only_if_the_key_is_as_it_was_shown(
 }
 
 #[test]
+fn a_key_that_may_nothing_is_renamed_and_still_may_nothing() {
+    let keys = Rc::new(RefCell::new(keys()));
+    keys.borrow_mut()[1]["scopes"] = json!([]);
+    let id = keys.borrow()[1]["id"].as_str().unwrap().to_owned();
+    let mut pilot = Pilot::new(serving(Rc::clone(&keys), None));
+    pilot.keys("gke2<c-s>");
+    pilot.has_asked(&format!(r#"PATCH /keys/{id} {{"name":"ci2"}} if "7""#));
+    pilot.keys("e<tab><c-o>a/*<c-s>");
+    pilot.has_asked(&format!(
+        r#"PATCH /keys/{id} {{"scopes":[{{"on":"a/*","permissions":["pull"]}}]}} if "7""#
+    ));
+}
+
+#[test]
 fn a_change_of_what_has_changed_meanwhile_is_refused_in_the_form() {
     let mut pilot = Pilot::new(server(Some((412, "it has changed since"))));
     pilot.keys("gke2<c-s>");

@@ -357,10 +357,7 @@ impl Row for Key {
         let (expires, tone) = match self.expires {
             None => ("never".to_owned(), Tone::Dim),
             Some(at) if at <= now => ("expired".to_owned(), Tone::Bad),
-            Some(at) => (
-                format!("in {}", crate::tui::text::span(at - now)),
-                Tone::Plain,
-            ),
+            Some(at) => (crate::tui::text::until(at, now), Tone::Plain),
         };
         vec![
             cell(self.name.as_str(), Tone::Accent),
