@@ -2,7 +2,9 @@
 //!
 //! Invariants:
 //! 1. A tag that names something is moved or deleted only if it still names what was shown.
-//! 2. What is undone is the last that the server did from here; a refusal changes nothing.
+//! 2. What is undone is the last that the server did from here and that was not undone yet; a refusal
+//!    changes nothing.
+//! 3. A new tag takes no name that one has already, and is not set when its form was thrown away.
 
 use super::{manifest_path, still, tag_path};
 use crate::tui::app::context::Context;
@@ -23,14 +25,16 @@ pub(super) struct Deeds {
     asking: Option<Deed>,
     /// What the server was asked before something can be done.
     looked_up: Option<(Ticket, LookUp)>,
+    /// A new tag whose name is free: it is set if its form is still there.
+    is_free: Option<Deed>,
     /// What the server was told to do, and whether that undoes something.
-    sent: Option<(Ticket, Deed, bool)>,
-    /// How the last is undone, and what to say then.
-    undo: Option<Deed>,
+    sent: Vec<(Ticket, Deed, bool)>,
+    /// How what was done is undone, the last behind the others.
+    undo: Vec<Deed>,
 }
 
 /// Something that is done.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 enum Deed {
     /// A tag names a manifest.
     Set {
@@ -59,6 +63,8 @@ enum LookUp {
         before: String,
         form: Form,
     },
+    /// Whether the name of a new tag is taken.
+    Name { tag: String, digest: String },
     /// Which tags a manifest has.
     Tags { digest: String },
 }
@@ -82,8 +88,9 @@ impl Deeds {
             repository: repository.to_owned(),
             asking: None,
             looked_up: None,
-            sent: None,
-            undo: None,
+            is_free: None,
+            sent: Vec::new(),
+            undo: Vec::new(),
         }
     }
 
@@ -96,6 +103,7 @@ impl Deeds {
             digest,
             before: None,
         });
+        self.is_free = None;
         cx.fill_in(form);
     }
 
@@ -108,6 +116,7 @@ impl Deeds {
             digest: String::new(),
             before: Some(digest),
         });
+        self.is_free = None;
         cx.fill_in(form);
     }
 
@@ -147,19 +156,20 @@ impl Deeds {
 
     /// Takes back what was done last.
     pub(super) fn undo(&mut self, cx: &mut Context<'_>) {
-        match self.undo.clone() {
+        let is_sent = |deed: &&Deed| {
+            let mut sent = self.sent.iter();
+            sent.any(|(_, sent, is_undoing)| *is_undoing && sent == *deed)
+        };
+        // One whose answer is still to come is left out, unless there is no other: it may have been refused.
+        let waiting = self.undo.iter().rev().find(|deed| !is_sent(deed));
+        match waiting.or(self.undo.last()).cloned() {
             Some(deed) => self.send(deed, true, cx),
             None => cx.warn("nothing was done here that could be undone; t shows what was deleted"),
         }
     }
 
-    /// A dialog was answered; `named` tells what a tag names, as far as it is known.
-    pub(super) fn submitted(
-        &mut self,
-        dialog: &Dialog,
-        named: impl Fn(&str) -> Option<String>,
-        cx: &mut Context<'_>,
-    ) {
+    /// A dialog was answered.
+    pub(super) fn submitted(&mut self, dialog: &Dialog, cx: &mut Context<'_>) {
         match (self.asking.clone(), dialog) {
             (
                 Some(Deed::Set {
@@ -169,7 +179,7 @@ impl Deeds {
                 }),
                 Dialog::Form(form),
             ) => match before {
-                None => self.named(digest, form, named, cx),
+                None => self.named(digest, form, cx),
                 Some(before) => self.aimed(tag, before, form, cx),
             },
             (Some(deed), _) => self.send(deed, false, cx),
@@ -177,32 +187,23 @@ impl Deeds {
         }
     }
 
-    /// A new tag was given its name.
-    fn named(
-        &mut self,
-        digest: String,
-        form: &Form,
-        named: impl Fn(&str) -> Option<String>,
-        cx: &mut Context<'_>,
-    ) {
+    /// A new tag was given its name: it must not be one that names something already.
+    fn named(&mut self, digest: String, form: &Form, cx: &mut Context<'_>) {
         let Some(tag) = form.given("name").map(str::to_owned) else {
             return again(form, "it needs a name", cx);
         };
-        if let Some(present) = named(&tag) {
-            let present = short(&present);
-            let why = format!("{tag} names {present} already; e on it moves it");
-            return again(form, &why, cx);
+        let path = manifest_path(&self.repository, &tag);
+        let wanted = LookUp::Name { tag, digest };
+        self.looked_up = Some((cx.ask(Request::get(path)), wanted));
+    }
+
+    /// A dialog is open, and something was answered.
+    pub(super) fn typed(&mut self, dialog: &Dialog, cx: &mut Context<'_>) {
+        if let Dialog::Form(_) = dialog
+            && let Some(deed) = self.is_free.take()
+        {
+            self.send(deed, false, cx);
         }
-        let before = None;
-        self.send(
-            Deed::Set {
-                tag,
-                digest,
-                before,
-            },
-            false,
-            cx,
-        );
     }
 
     /// A tag was told where to go.
@@ -262,7 +263,7 @@ impl Deeds {
                 )
             }
         };
-        self.sent = Some((cx.change(request, done), deed, is_undoing));
+        self.sent.push((cx.change(request, done), deed, is_undoing));
     }
 
     /// Takes an answer if it is for this; whether it was.
@@ -290,6 +291,20 @@ impl Deeds {
                 });
             }
             (LookUp::Target { form, .. }, Err(failure)) => again(&form, &failure.to_string(), cx),
+            (LookUp::Name { tag, .. }, Ok(reply)) => {
+                let present = reply.body["digest"].as_str().unwrap_or_default();
+                let present = short(present);
+                cx.refuse(format!("{tag} names {present} already; e on it moves it"));
+            }
+            (LookUp::Name { tag, digest }, Err(failure)) if failure.status() == Some(404) => {
+                let before = None;
+                self.is_free = Some(Deed::Set {
+                    tag,
+                    digest,
+                    before,
+                });
+            }
+            (LookUp::Name { .. }, Err(failure)) => cx.refuse(failure.to_string()),
             (LookUp::Tags { digest }, Ok(reply)) => {
                 let tags = strings(&reply.body["tags"]);
                 let has_more = reply.body["more_tags"] == true;
@@ -313,7 +328,11 @@ impl Deeds {
         reply: &Reply,
         cx: &mut Context<'_>,
     ) -> Option<Changed> {
-        let (_, deed, is_undoing) = self.sent.take_if(|(sent, ..)| *sent == ticket)?;
+        let place = self.sent.iter().position(|(sent, ..)| *sent == ticket)?;
+        let (_, deed, is_undoing) = self.sent.remove(place);
+        if is_undoing && let Some(place) = self.undo.iter().rposition(|undo| *undo == deed) {
+            self.undo.remove(place);
+        }
         let (changed, undo) = match deed {
             Deed::Set {
                 tag,
@@ -350,7 +369,7 @@ impl Deeds {
             }
             Deed::Restore { reference } => (Changed::Tag(reference), None),
         };
-        self.undo = undo.filter(|_| !is_undoing);
+        self.undo.extend(undo.filter(|_| !is_undoing));
         Some(changed)
     }
 }

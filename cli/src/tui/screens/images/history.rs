@@ -123,7 +123,7 @@ impl Screen for History {
     }
 
     fn submitted(&mut self, dialog: &Dialog, cx: &mut Context<'_>) {
-        self.deeds.submitted(dialog, |_| None, cx);
+        self.deeds.submitted(dialog, cx);
     }
 
     fn answered(&mut self, ticket: Ticket, reply: Result<Reply, Failure>, cx: &mut Context<'_>) {

@@ -243,7 +243,11 @@ impl Screen for Manifest {
     }
 
     fn submitted(&mut self, dialog: &Dialog, cx: &mut Context<'_>) {
-        self.deeds.submitted(dialog, |_| None, cx);
+        self.deeds.submitted(dialog, cx);
+    }
+
+    fn typed(&mut self, dialog: &mut Dialog, cx: &mut Context<'_>) {
+        self.deeds.typed(dialog, cx);
     }
 
     fn answered(&mut self, ticket: Ticket, reply: Result<Reply, Failure>, cx: &mut Context<'_>) {

@@ -18,7 +18,6 @@ use crate::tui::screens::Screen;
 use crate::tui::text::{encoded, strings};
 use crate::tui::theme::Paint;
 use crate::tui::widgets::dialog::Dialog;
-use crate::tui::widgets::list::Row as _;
 use crate::tui::widgets::listing::{Item as _, Listing};
 use crate::tui::widgets::{Browse, pane};
 use ratatui::Frame;
@@ -319,13 +318,11 @@ impl Screen for Tags {
     }
 
     fn submitted(&mut self, dialog: &Dialog, cx: &mut Context<'_>) {
-        let rows = self.list.rows();
-        let named = |name: &str| {
-            let mut rows = rows.iter();
-            let found = rows.find(|tag| tag.key() == name)?;
-            Some(found.digest.to_string())
-        };
-        self.deeds.submitted(dialog, named, cx);
+        self.deeds.submitted(dialog, cx);
+    }
+
+    fn typed(&mut self, dialog: &mut Dialog, cx: &mut Context<'_>) {
+        self.deeds.typed(dialog, cx);
     }
 
     fn answered(&mut self, ticket: Ticket, reply: Result<Reply, Failure>, cx: &mut Context<'_>) {

@@ -85,6 +85,25 @@ fn a_tag_is_set_back_from_its_history() {
 }
 
 #[test]
+fn a_new_tag_takes_no_name_that_is_taken_nor_is_it_set_when_its_form_is_gone() {
+    let mut pilot = at_manifest(":v1", "iv2<enter>");
+    let two = digest(2);
+    let short = two.get(..19).unwrap();
+    pilot.sees(&format!("v2 names {short} already; e on it moves it"));
+    assert!(pilot.asked.iter().all(|asked| asked.starts_with("GET ")));
+    pilot.is_slow = true;
+    pilot.keys("<backspace>9<enter><esc>");
+    pilot.is_slow = false;
+    pilot.answer();
+    assert!(pilot.asked.iter().all(|asked| asked.starts_with("GET ")));
+    pilot.keys("iv9<enter>");
+    let one = digest(1);
+    pilot.has_asked(&format!(
+        "PUT /repositories/team%2Fapp/tags/v9 {{\"digest\":\"{one}\"}}"
+    ));
+}
+
+#[test]
 fn hostile_text_disturbs_nothing() {
     let mut server = Server::team();
     server.tags.insert(BAD.to_owned(), 4);

@@ -144,6 +144,32 @@ fn a_tag_is_deleted_after_a_yes_and_brought_back() {
 }
 
 #[test]
+fn what_was_done_is_undone_one_by_one_from_the_last_on() {
+    let mut pilot = pilot(Server::team());
+    pilot.keys("jdydy");
+    pilot.sees("Tags 2");
+    pilot.is_slow = true;
+    pilot.keys("uu");
+    let undone = pilot
+        .asked
+        .iter()
+        .filter(|asked| asked.starts_with("POST /undelete"));
+    let undone: Vec<_> = undone.map(String::as_str).collect();
+    assert_eq!(
+        undone,
+        [
+            "POST /undelete {\"reference\":\"v2\",\"repository\":\"team/app\"}",
+            "POST /undelete {\"reference\":\"v1\",\"repository\":\"team/app\"}"
+        ]
+    );
+    pilot.is_slow = false;
+    pilot.answer();
+    pilot.sees("Tags 4");
+    pilot.keys("u");
+    pilot.sees("nothing was done here");
+}
+
+#[test]
 fn a_manifest_is_deleted_with_the_tags_that_were_told_and_brought_back() {
     let mut pilot = pilot(Server::team());
     pilot.keys("D");
