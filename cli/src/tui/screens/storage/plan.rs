@@ -112,6 +112,9 @@ impl Screen for Plan {
     fn submitted(&mut self, _dialog: &Dialog, cx: &mut Context<'_>) {
         let request = Request::post("/gc", collection(None, false));
         self.collecting = Some(cx.change(request, "collected what was due"));
+        // It may take long: one looks elsewhere meanwhile.
+        cx.close_dialog();
+        cx.say("the collection goes on while you look elsewhere; Ctrl-c ends it");
     }
 
     fn answered(&mut self, ticket: Ticket, reply: Result<Reply, Failure>, cx: &mut Context<'_>) {

@@ -334,6 +334,20 @@ fn a_plan_is_collected_after_a_yes_and_its_rows_lead_to_why() {
 }
 
 #[test]
+fn a_collection_that_was_begun_from_a_plan_goes_on_while_one_looks_elsewhere() {
+    let mut pilot = Pilot::new(fake);
+    pilot.keys("gsC");
+    pilot.is_slow = true;
+    pilot.keys("cy");
+    pilot.sees_no("y: do it");
+    pilot.sees("goes on while you look elsewhere");
+    pilot.keys("<esc>");
+    pilot.sees("Collector");
+    pilot.answer();
+    pilot.sees("collected what was due");
+}
+
+#[test]
 fn why_says_who_holds_a_digest_and_leads_to_it() {
     let mut pilot = Pilot::new(fake);
     pilot.keys(&format!(":why {DIGEST}<enter>"));
