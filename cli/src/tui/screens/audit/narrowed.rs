@@ -69,7 +69,11 @@ impl Narrowed {
                     &self.actor,
                     "exactly: a user, robot:ID, anonymous, operator",
                 ),
-                Field::text("action", &self.action, "exactly: such as manifest_delete"),
+                Field::text(
+                    "action",
+                    &self.action,
+                    "exactly: such as delete or grant_create",
+                ),
                 Field::text("object", &self.object, "a part of it, such as team/"),
                 Field::text("since", &typed(&self.since), times),
                 Field::text("until", &typed(&self.until), times),

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 fn record(sequence: u64) -> Value {
     let (action, result, detail) = match sequence % 4 {
-        0 => ("manifest_delete", 403, json!("team/app needs delete")),
+        0 => ("delete", 409, json!("v1 is immutable")),
         1 => ("manifest_put", 201, Value::Null),
         2 => ("key_create", 201, json!("for jo")),
         _ => ("user_create", 500, json!("the disk is full")),

@@ -181,6 +181,10 @@ impl Screen for Overview {
                     self.events.moved(crate::tui::widgets::Motion::First, None);
                 }
             }
+            // The newest event may just have become another than the one that was meant.
+            Action::Open | Action::Right if !self.is_browsing => {
+                self.is_browsing = !self.events.rows().is_empty();
+            }
             Action::Open | Action::Right => match self.events.selected() {
                 Some(Happened {
                     place: Some(place), ..

@@ -210,7 +210,9 @@ fn draw_events(overview: &Overview, frame: &mut Frame<'_>, area: Rect, paint: Pa
     if !filter.is_empty() {
         title = format!("Events {seen} of {all}  filter: {filter}");
     } else if !overview.is_browsing && all > 0 {
-        title.push_str("; Tab browses, Enter goes there");
+        title.push_str("; Tab or Enter browses");
+    } else if all > 0 {
+        title.push_str("; Enter goes there");
     }
     let inside = pane(frame, area, &title, look, overview.is_browsing);
     if seen > 0 {

@@ -311,8 +311,22 @@ fn an_event_without_a_place_stays_where_it_is() {
     let mut pilot = Pilot::new(quiet);
     pilot.hear("missed", json!({ "missed": 7 }));
     pilot.sees("7 events were missed");
-    pilot.keys("<enter>");
+    pilot.keys("<enter><enter>");
     pilot.sees("there is no place for this event");
+}
+
+#[test]
+fn enter_goes_to_no_event_that_came_just_before_it_was_pressed() {
+    let mut pilot = Pilot::on((120, 40), Theme::Dark, quiet);
+    pilot.hear("push", deed("push", "a/b:1"));
+    pilot.sees("Tab or Enter browses");
+    pilot.keys("<enter>");
+    pilot.sees("Enter goes there");
+    pilot.hear("push", deed("push", "a/b:2"));
+    pilot.keys("<enter>");
+    let screen = pilot.screen();
+    let title = screen.lines().next().unwrap_or_default();
+    assert!(title.contains("\u{203a} 1"), "{title}");
 }
 
 #[test]
