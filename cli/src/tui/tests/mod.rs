@@ -9,4 +9,5 @@ pub(crate) mod real;
 mod basics;
 mod chaos;
 mod docs;
+mod journey;
 mod over_the_wire;

@@ -157,11 +157,28 @@ impl TestServer {
 
     /// Asks the registry something as the administrator, on a connection of its own.
     async fn talk(&self, method: &str, path: &str, body: &str) -> String {
+        let who = ("floundr_admin", PASSWORD);
+        self.talk_as(who, method, path, body).await
+    }
+
+    /// Asks the registry something as somebody, with a name and a password or an API key.
+    pub(crate) async fn talk_as(
+        &self,
+        who: (&str, &str),
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let who = BASE64_STANDARD.encode(format!("floundr_admin:{PASSWORD}"));
+        let who = BASE64_STANDARD.encode(format!("{}:{}", who.0, who.1));
         let length = body.len();
+        let kind = if path.contains("/manifests/") {
+            "Content-Type: application/vnd.oci.image.manifest.v1+json\r\n"
+        } else {
+            ""
+        };
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {who}\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {who}\r\n{kind}\
              Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
         );
         stream.write_all(request.as_bytes()).await.unwrap();

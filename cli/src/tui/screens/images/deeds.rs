@@ -164,8 +164,19 @@ impl Deeds {
         let waiting = self.undo.iter().rev().find(|deed| !is_sent(deed));
         match waiting.or(self.undo.last()).cloned() {
             Some(deed) => self.send(deed, true, cx),
-            None => cx.warn("nothing was done here that could be undone; t shows what was deleted"),
+            None => self.restore(cx),
         }
+    }
+
+    /// Nothing was done here that could be undone. What others deleted is restored by its name: no list
+    /// has deleted tags.
+    fn restore(&mut self, cx: &mut Context<'_>) {
+        let hint = "nothing was done here to undo; t lists deleted manifests";
+        let form = Form::new("Restore a deleted tag", vec![Field::text("name", "", hint)]);
+        let reference = String::new();
+        self.asking = Some(Deed::Restore { reference });
+        self.is_free = None;
+        cx.fill_in(form);
     }
 
     /// A dialog was answered.
@@ -181,6 +192,13 @@ impl Deeds {
             ) => match before {
                 None => self.named(digest, form, cx),
                 Some(before) => self.aimed(tag, before, form, cx),
+            },
+            (Some(Deed::Restore { .. }), Dialog::Form(form)) => match form.given("name") {
+                None => again(form, "it needs a name", cx),
+                Some(tag) => {
+                    let reference = tag.to_owned();
+                    self.send(Deed::Restore { reference }, true, cx);
+                }
             },
             (Some(deed), _) => self.send(deed, false, cx),
             (None, _) => {}

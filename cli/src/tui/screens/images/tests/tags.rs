@@ -167,6 +167,11 @@ fn what_was_done_is_undone_one_by_one_from_the_last_on() {
     pilot.sees("Tags 4");
     pilot.keys("u");
     pilot.sees("nothing was done here");
+    pilot.keys("<enter>");
+    pilot.sees("it needs a name");
+    pilot.keys("old<enter>");
+    pilot.has_asked(r#"POST /undelete {"reference":"old","repository":"team/app"}"#);
+    pilot.sees("old is back");
 }
 
 #[test]
