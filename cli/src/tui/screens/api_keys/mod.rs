@@ -197,6 +197,10 @@ impl ApiKeys {
 
     fn create(&mut self, cx: &mut Context<'_>) {
         self.forget(cx);
+        if matches!(cx.me.kind.as_str(), "robot" | "anonymous") && !cx.me.is_administrator {
+            return cx
+                .warn("only users have keys, and administrators make those of robots; gl logs in");
+        }
         cx.fill_in(forms::create(cx.me, &self.users.names));
         self.users.load(cx);
         self.order = Some(Order::Create);

@@ -353,6 +353,19 @@ fn who_does_not_administer_makes_keys_for_themselves() {
 }
 
 #[test]
+fn who_can_own_no_key_is_told_so_instead_of_filling_in_a_form() {
+    for kind in ["robot", "anonymous"] {
+        let mut fake = server(None);
+        let me =
+            json!({ "kind": kind, "name": null, "must_change": false, "administrator": false });
+        let mut pilot = Pilot::knowing(me, move |request| fake(request));
+        pilot.keys("gki");
+        pilot.sees("only users have keys");
+        pilot.sees_no("New key");
+    }
+}
+
+#[test]
 fn hostile_texts_and_small_terminals_are_no_trouble() {
     let hostile = |request: &Request| match request.path.split('?').next() {
         Some("/keys") => Ok(page(vec![

@@ -75,7 +75,7 @@ impl Part {
             Err(failure) => {
                 self.not_before = failure.again_at(now);
                 self.failure = Some(match failure.status() {
-                    Some(401 | 403) => super::ADMINISTRATORS.to_owned(),
+                    Some(403) => super::ADMINISTRATORS.to_owned(),
                     _ => failure.to_string(),
                 });
             }

@@ -316,6 +316,23 @@ fn an_event_without_a_place_stays_where_it_is() {
 }
 
 #[test]
+fn who_is_not_logged_in_reads_the_servers_words_not_that_they_do_not_administer() {
+    let words = "this needs a user's name and password, or a key";
+    let me =
+        json!({ "kind": "anonymous", "name": null, "must_change": false, "administrator": false });
+    let mut pilot = Pilot::knowing(me, move |_| {
+        Err(Failure::Refused {
+            status: 401,
+            detail: words.to_owned(),
+        })
+    });
+    pilot.keys("<esc>R<esc>");
+    let screen = pilot.screen();
+    let server = screen.lines().nth(3).unwrap_or_default();
+    assert!(server.contains(words), "{screen}");
+}
+
+#[test]
 fn enter_goes_to_no_event_that_came_just_before_it_was_pressed() {
     let mut pilot = Pilot::on((120, 40), Theme::Dark, quiet);
     pilot.hear("push", deed("push", "a/b:1"));
