@@ -81,6 +81,12 @@ pub(crate) fn until(moment: u64, now: u64) -> String {
     format!("in {}", span(left.saturating_add(half)))
 }
 
+/// So many of what is called this when it is one: `1 tag`, `2 tags`.
+pub(crate) fn counted(number: u64, one: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {one}{plural}")
+}
+
 /// A moment in milliseconds since the epoch, in UTC.
 pub(crate) fn moment(moment: u64) -> String {
     crate::output::moment(moment)
@@ -136,6 +142,12 @@ mod tests {
         assert_eq!(ago(0, 60_000), "1 min ago");
         assert_eq!(ago(0, 7_200_000), "2 h ago");
         assert_eq!(ago(0, 172_800_000), "2 d ago");
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!(counted(1, "tag"), "1 tag");
+        assert_eq!(counted(0, "tag"), "0 tags");
     }
 
     #[test]

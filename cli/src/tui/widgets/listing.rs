@@ -40,6 +40,8 @@ pub(crate) struct Listing<R> {
     fresh: Option<Vec<R>>,
     is_complete: bool,
     failure: Option<String>,
+    /// Whether that was for want of a right.
+    is_refused: bool,
     /// When to read anew, since something changed.
     stale_at: Option<u64>,
     /// What to put the cursor on as soon as it is there.
@@ -64,6 +66,7 @@ impl<R: Item> Listing<R> {
             fresh: None,
             is_complete: false,
             failure: None,
+            is_refused: false,
             stale_at: None,
             wanted: None,
         }
@@ -79,13 +82,15 @@ impl<R: Item> Listing<R> {
     pub(crate) fn load(&mut self, cx: &mut Context<'_>) {
         self.give_up(cx);
         self.stale_at = None;
+        self.is_refused = false;
         self.fresh = Some(Vec::new());
         self.asked = Some(cx.ask(Request::get(format!("{}n={}", self.path, PAGES.0))));
     }
 
     /// Reads it anew soon: what happens in between needs no reading of its own.
+    /// What was refused for want of a right is not: each refusal is in the audit log.
     pub(crate) fn changed(&mut self, cx: &Context<'_>) {
-        if self.stale_at.is_none() {
+        if self.stale_at.is_none() && !self.is_refused {
             // A long list is read less often: reading it takes a while.
             let rows = self.list.rows().len() as u64;
             self.stale_at = Some(cx.now + PATIENCE + rows / 5);
@@ -122,6 +127,7 @@ impl<R: Item> Listing<R> {
             Ok(reply) => self.take(&reply.body, cx),
             Err(failure) => {
                 self.fresh = None;
+                self.is_refused = matches!(failure.status(), Some(401 | 403));
                 self.failure = Some(failure.to_string());
             }
         }
@@ -201,6 +207,11 @@ impl<R: Item> Listing<R> {
     /// Changes rows where they are, but for their keys.
     pub(crate) fn each(&mut self, change: impl FnMut(&mut R)) {
         self.list.each(change);
+    }
+
+    /// Whether it was refused for want of a right.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.is_refused
     }
 
     /// Whether rows are still to come.

@@ -157,9 +157,10 @@ pub(crate) fn gauge(look: Look, part: u64, whole: u64, width: usize) -> String {
     let share = if whole == 0 {
         0
     } else {
-        (u128::from(part.min(whole)) * 1000 / u128::from(whole)) as usize
+        u128::from(part) * 1000 / u128::from(whole)
     };
-    let filled = (share * width + 500) / 1000;
+    // More than the whole is said in numbers; there is no room to draw it.
+    let filled = (share.min(1000) as usize * width + 500) / 1000;
     format!(
         "{}{} {:>3} %",
         full.repeat(filled),
