@@ -8,7 +8,7 @@ use crate::tui::app::context::Context;
 use crate::tui::app::place::Place;
 use crate::tui::keys::{Action, Binding, bind};
 use crate::tui::message::{Event, Failure, Reply, Request, Ticket};
-use crate::tui::text::{bytes, moment};
+use crate::tui::text::{bytes, counted, moment};
 use crate::tui::theme::Paint;
 use crate::tui::widgets::dialog::{Dialog, Question};
 use crate::tui::widgets::form::{Field, Form};
@@ -146,9 +146,9 @@ impl Repositories {
         match action {
             Action::Delete => {
                 let text = format!(
-                    "Deletes {name} with all that is in it: {} tags, {} manifests, {}. Until the undo period of the server has passed, u restores it.",
-                    repository.tags,
-                    repository.manifests,
+                    "Deletes {name} with all that is in it: {}, {}, {}. Until the undo period of the server has passed, u restores it.",
+                    counted(repository.tags, "tag"),
+                    counted(repository.manifests, "manifest"),
                     bytes(repository.own_bytes)
                 );
                 cx.question(Question::typed("Delete a repository", text, &name));

@@ -156,7 +156,7 @@ impl<R: Deleted> Screen for Trash<R> {
     fn tick(&mut self, cx: &mut Context<'_>) {
         self.listing.tick(cx);
         let is_old = self.read_at + FRESH <= cx.now;
-        if is_old && !self.listing.is_loading() {
+        if is_old && !self.listing.is_loading() && !self.listing.is_refused() {
             self.load(cx);
         }
     }

@@ -62,6 +62,9 @@ pub(super) struct Board {
     jobs: Jobs,
     tickets: Tickets,
     polled_at: u64,
+    /// Whoever asks may not: what the server tells by itself has nothing asked, as each refusal is in the
+    /// audit log.
+    is_refused: bool,
     focus: Pane,
     asked: Option<Asked>,
 }
@@ -103,19 +106,20 @@ impl Board {
             jobs: Jobs::default(),
             tickets: Tickets::default(),
             polled_at: 0,
+            is_refused: false,
             focus: Pane::Usage,
             asked: None,
         }
     }
 
     fn ask_collector(&mut self, cx: &mut Context<'_>) {
-        if self.tickets.collector.is_none() {
+        if self.tickets.collector.is_none() && !self.is_refused {
             self.tickets.collector = Some(cx.ask(Request::get("/gc")));
         }
     }
 
     fn ask_check(&mut self, cx: &mut Context<'_>) {
-        if self.tickets.check.is_none() {
+        if self.tickets.check.is_none() && !self.is_refused {
             self.tickets.check = Some(cx.ask(Request::get("/check")));
         }
     }
@@ -298,6 +302,7 @@ impl Screen for Board {
     }
 
     fn load(&mut self, cx: &mut Context<'_>) {
+        self.is_refused = false;
         self.usage.load(cx);
         self.ask_collector(cx);
         self.ask_check(cx);
@@ -359,6 +364,9 @@ impl Screen for Board {
         let wanted = Some(ticket);
         if self.tickets.collector == wanted {
             self.tickets.collector = None;
+            let failure = reply.as_ref().err();
+            let status = failure.and_then(Failure::status);
+            self.is_refused |= matches!(status, Some(401 | 403));
             self.works.collector_came(reply, cx.now);
         } else if self.tickets.check == wanted {
             self.tickets.check = None;

@@ -321,6 +321,24 @@ fn who_is_no_administrator_sees_the_servers_words() {
 }
 
 #[test]
+fn what_was_refused_is_not_asked_for_again_by_itself() {
+    let mut pilot =
+        Pilot::new(|_: &Request| refused(403, "only an administrator of the server may do this"));
+    pilot.keys("gsCgrtgage");
+    pilot.wait(1_000);
+    let before = pilot.asked.len();
+    let status = json!({ "gc": { "phase": "blobs" }, "check": { "running": true }, "store": {} });
+    for kind in ["push", "delete", "repository", "gc", "check", "key"] {
+        pilot.hear("status", status.clone());
+        pilot.hear(kind, json!({ "object": "team/app" }));
+        pilot.wait(600_000);
+    }
+    assert_eq!(pilot.asked[before..], Vec::<String>::new());
+    pilot.keys("gsR");
+    assert!(pilot.asked.len() > before);
+}
+
+#[test]
 fn a_plan_is_collected_after_a_yes_and_its_rows_lead_to_why() {
     let mut pilot = Pilot::new(fake);
     pilot.keys("gsCcn");

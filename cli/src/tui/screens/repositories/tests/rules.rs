@@ -1,7 +1,7 @@
 //! Rules: setting them and taking them away.
 
 use super::fake::Server;
-use crate::tui::tests::pilot::{Pilot, pictures};
+use crate::tui::tests::pilot::{Pilot, page, pictures};
 use serde_json::json;
 
 fn ruling() -> Pilot {
@@ -13,6 +13,18 @@ fn ruling() -> Pilot {
 #[test]
 fn the_rules_look_like_this() {
     pictures!("rules", "grw", Server::small().fake());
+}
+
+#[test]
+fn what_is_used_beyond_a_quota_is_told_as_it_is() {
+    let mut pilot = Pilot::new(|request| match request.path.split('?').next() {
+        Some("/rules") => Ok(page(vec![
+            json!({ "on": "big/*", "public": false, "quota_bytes": 1_024, "immutable_tags": [], "used_bytes": 18_047 }),
+        ])),
+        _ => Ok(page(Vec::new())),
+    });
+    pilot.keys("grw");
+    pilot.sees("1762 %  17.6 KiB of 1.0 KiB");
 }
 
 #[test]
