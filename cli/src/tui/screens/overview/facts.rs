@@ -151,7 +151,7 @@ pub(super) fn collection(overview: &Overview, paint: Paint, room: usize) -> Fact
 fn last_run(overview: &Overview, now: u64) -> String {
     let figures = &overview.figures;
     let Some(ended) = figures.status["gc"]["last_ended_ms_ago"].as_u64() else {
-        return "none since the start".to_owned();
+        return "none by itself yet".to_owned();
     };
     let ended = ended.saturating_add(now.saturating_sub(figures.heard));
     let report = &overview.gc.body["last_run"]["report"];

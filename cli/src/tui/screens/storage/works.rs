@@ -193,7 +193,7 @@ impl Works {
 
     fn last_run(&self, now: u64) -> String {
         let Some(ended) = self.ended else {
-            return "none since the start".to_owned();
+            return "none by itself yet".to_owned();
         };
         let report = &self.collector.body["last_run"]["report"];
         let when = ago(ended, now);
@@ -297,7 +297,7 @@ impl Works {
             "{} counted in each repository",
             amount(&store["logical_bytes"])
         );
-        lines.push(said("shared", logical, Tone::Dim));
+        lines.push(said("together", logical, Tone::Dim));
         let waiting = format!("{} about to be given back", amount(&store["waiting_bytes"]));
         lines.push(said("waiting", waiting, Tone::Dim));
         lines
