@@ -44,6 +44,8 @@ pub(crate) enum Effect {
     GiveUp(Ticket),
     /// Ask another server from now on, or the same as somebody else. What was asked before is given up.
     Connect(Box<Server>),
+    /// Listen from now on to what the server tells by itself.
+    Listen,
     /// Put a text into the clipboard of whoever looks at the terminal.
     Copy(String),
     /// Remember the servers in `floundr.yml`.
@@ -183,6 +185,7 @@ impl fmt::Debug for Effect {
             Self::Ask(ticket, request) => write!(f, "Ask({ticket:?}, {request:?})"),
             Self::GiveUp(ticket) => write!(f, "GiveUp({ticket:?})"),
             Self::Connect(server) => write!(f, "Connect({:?})", server.name),
+            Self::Listen => f.write_str("Listen"),
             // What is copied may be a key.
             Self::Copy(_) => f.write_str("Copy"),
             Self::Remember(servers) => write!(f, "Remember({} servers)", servers.len()),

@@ -21,9 +21,6 @@ use ratatui::backend::CrosstermBackend;
 use std::io::{IsTerminal as _, Stdout, Write as _, stdout};
 use std::sync::Once;
 
-/// Bytes of the longest text that is copied: terminals ignore longer ones, or worse.
-const MAX_COPIED: usize = 64 * 1024;
-
 /// The terminal while it is ours; given back when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Screen {
@@ -80,9 +77,6 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub(crate) fn copy(&mut self, text: &str) -> Result<()> {
-        if text.len() > MAX_COPIED {
-            return Ok(());
-        }
         let out = self.terminal.backend_mut();
         write!(out, "\x1b]52;c;{}\x07", BASE64_STANDARD.encode(text)).context("cannot copy")?;
         out.flush().context("cannot copy")

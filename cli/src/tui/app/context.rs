@@ -5,7 +5,7 @@ use super::place::Place;
 use crate::tui::message::{Effect, Request, Ticket};
 use crate::tui::server::Server;
 use crate::tui::theme::Tone;
-use crate::tui::widgets::dialog::{Dialog, Notice, Question};
+use crate::tui::widgets::dialog::{Copied, Dialog, Notice, Question};
 use crate::tui::widgets::form::Form;
 use serde_json::Value;
 
@@ -27,6 +27,8 @@ pub(crate) struct Me {
 pub(super) enum Order {
     /// Tell the user something.
     Say(String, Tone),
+    /// Put a text into the clipboard, under the name it has for the user.
+    Copy(Copied, String),
     /// Put a dialog over the screen.
     Dialog(Dialog),
     /// Take it away.
@@ -135,8 +137,9 @@ impl Context<'_> {
 
     /// Puts a text into the user's clipboard and says so, by the name it has for them.
     pub(crate) fn copy(&mut self, text: impl Into<String>, name: &str) {
-        self.out.effects.push(Effect::Copy(text.into()));
-        self.say(format!("copied {name}"));
+        self.out
+            .orders
+            .push(Order::Copy(Copied(text.into()), name.to_owned()));
     }
 
     /// Tells the user something.

@@ -3,8 +3,9 @@
 //! Invariants:
 //! 1. Whatever was drawn is harmless when it leaves here: see [`scrub`].
 
+use super::entry::NEVER;
 use super::{App, Link};
-use crate::tui::keys::{Action, EVERYWHERE, Tab};
+use crate::tui::keys::{Action, Binding, EVERYWHERE, Tab};
 use crate::tui::text::{scrub, span as time_span};
 use crate::tui::theme::{Look, Tone};
 use crate::tui::widgets::span;
@@ -94,10 +95,12 @@ impl App {
             }
             Link::Up => (spinner.to_owned(), Tone::Accent),
             Link::Connecting => (format!("{spinner} connecting"), Tone::Warning),
+            Link::Down { why, retry_at } if *retry_at == NEVER => (why.clone(), Tone::Bad),
             Link::Down { why, retry_at } => {
+                // What may be cut off stands at the end.
                 let left = time_span(retry_at.saturating_sub(self.now));
                 (
-                    format!("{spinner} not connected: {why}; again in {left}"),
+                    format!("{spinner} not connected, again in {left}: {why}"),
                     Tone::Bad,
                 )
             }
@@ -154,23 +157,33 @@ impl App {
             return Line::from(span(look, &format!(" {}", said.text), said.tone));
         }
         let own = self.here().map_or(&[][..], |here| here.screen.keys());
-        let mut parts = vec![Span::raw(" ")];
-        let general = [("/", "search"), (":", "command"), ("?", "help")];
-        let own = own.iter().map(|binding| {
-            let key = binding.keys.split(' ').next().unwrap_or_default();
-            let what = binding
-                .help
-                .split([';', ',', ':'])
-                .next()
-                .unwrap_or_default();
-            (key, what)
-        });
-        for (key, what) in own.chain(general) {
-            parts.push(span(look, key, Tone::Accent));
-            parts.push(span(look, &format!(" {what}  "), Tone::Dim));
-        }
-        Line::from(parts)
+        keys(own, width, look)
     }
+}
+
+/// The keys of a screen, as many as there is room for, and behind them the general ones, always.
+fn keys(own: &[Binding], width: u16, look: Look) -> Line<'static> {
+    const GENERAL: [(&str, &str); 3] = [("/", "search"), (":", "command"), ("?", "help")];
+    let length = |(key, what): &(&str, &str)| key.chars().count() + what.chars().count() + 3;
+    let general: usize = GENERAL.iter().map(length).sum();
+    // The two spaces behind the last are not missed.
+    let mut room = (usize::from(width) + 1).saturating_sub(general);
+    let own = own.iter().map(|binding| {
+        let key = binding.keys.split(' ').next().unwrap_or_default();
+        let what = binding.help.split([';', ',', ':']).next();
+        (key, what.unwrap_or_default())
+    });
+    let fitting = own.take_while(|entry| {
+        let left = room.checked_sub(length(entry));
+        room = left.unwrap_or(0);
+        left.is_some()
+    });
+    let mut parts = vec![Span::raw(" ")];
+    for (key, what) in fitting.chain(GENERAL) {
+        parts.push(span(look, key, Tone::Accent));
+        parts.push(span(look, &format!(" {what}  "), Tone::Dim));
+    }
+    Line::from(parts)
 }
 
 /// A tab's name, in which the letter stands out that leads there behind a `g`.

@@ -12,6 +12,9 @@ use crossterm::event::{
 };
 use ratatui::layout::Position;
 
+/// Bytes of the longest text that is copied: terminals ignore longer ones, or worse.
+const MAX_COPIED: usize = 64 * 1024;
+
 /// Rows that a step of the wheel moves.
 const WHEEL: isize = 3;
 
@@ -34,7 +37,10 @@ const fn motion(action: Action) -> Option<Motion> {
 
 impl App {
     pub(super) fn key(&mut self, key: KeyEvent) {
-        if key.kind == KeyEventKind::Release {
+        // No key means anything together with these; without them it may mean much.
+        let foreign =
+            KeyModifiers::ALT | KeyModifiers::SUPER | KeyModifiers::HYPER | KeyModifiers::META;
+        if key.kind == KeyEventKind::Release || key.modifiers.intersects(foreign) {
             return;
         }
         let is_cancel =
@@ -96,14 +102,13 @@ impl App {
         match answer {
             Answer::Within => self.typed(),
             Answer::Cancelled => {
-                self.dialog = None;
+                self.close_dialog();
                 if owner == Owner::App {
                     self.login_cancelled();
                 }
             }
             Answer::Copy(Copied(text)) => {
-                self.out.effects.push(Effect::Copy(text));
-                self.say("copied", Tone::Good);
+                self.copy(text, "it");
             }
             Answer::Submitted => {
                 let Some((_, dialog)) = self.dialog.clone() else {
@@ -115,6 +120,20 @@ impl App {
                 }
             }
         }
+    }
+
+    /// Puts a text into the clipboard, unless terminals would not take it.
+    pub(super) fn copy(&mut self, text: String, name: &str) {
+        if text.len() > MAX_COPIED {
+            let sizes = (text.len() / 1024, MAX_COPIED / 1024);
+            let text = format!(
+                "{name} was not copied: it has {} KiB, terminals take {} KiB",
+                sizes.0, sizes.1
+            );
+            return self.say(text, Tone::Warning);
+        }
+        self.out.effects.push(Effect::Copy(text));
+        self.say(format!("copied {name}"), Tone::Good);
     }
 
     pub(super) fn act(&mut self, action: Action, count: Option<usize>) {
@@ -134,7 +153,7 @@ impl App {
             Action::PreviousMatch => self.browse(|pane| pane.next_match(false)),
             Action::Sort => self.browse(|pane| pane.sort(false)),
             Action::ReverseSort => self.browse(|pane| pane.sort(true)),
-            Action::Refresh => self.refresh(),
+            Action::Refresh => self.ask_again(),
             Action::Cancel => self.cancel(),
             Action::Login => self.log_in(),
             action => self.with(id, |screen, cx| screen.act(action, count, cx)),
@@ -177,15 +196,21 @@ impl App {
     /// is pressed again.
     fn cancel(&mut self) {
         const AGAIN: &str = "Ctrl-c again leaves";
-        if self.said.as_ref().is_some_and(|said| said.text == AGAIN) {
+        const STOPPED: &str = "stopped waiting; R asks again, Ctrl-c again leaves";
+        let is_told = |said: &super::Said| said.text == AGAIN || said.text == STOPPED;
+        if self.said.as_ref().is_some_and(is_told) {
             return self.out.effects.push(Effect::Quit);
         }
+        let stopped = Failure::Unreachable("stopped waiting for the server".to_owned());
         let asked = std::mem::take(&mut self.asked);
+        if self.who.is_some_and(|who| asked.contains_key(&who)) {
+            self.stop_asking_who(&stopped);
+        }
         for (ticket, (owner, done)) in &asked {
             self.out.effects.push(Effect::GiveUp(*ticket));
             // A screen that was not told would wait for ever.
             if let (Owner::Screen(id), None) = (owner, done) {
-                let stopped = Failure::Unreachable("stopped waiting for the server".to_owned());
+                let stopped = stopped.clone();
                 self.with(*id, |screen, cx| screen.answered(*ticket, Err(stopped), cx));
             }
         }
@@ -194,7 +219,8 @@ impl App {
         {
             dialog.refused("stopped waiting; whether the server did it is to be seen");
         }
-        self.say(AGAIN, Tone::Warning);
+        let text = if asked.is_empty() { AGAIN } else { STOPPED };
+        self.say(text, Tone::Warning);
     }
 
     pub(super) fn paste(&mut self, text: &str) {

@@ -7,6 +7,7 @@
 //! 2. Who logs in again as the same user on the same server is where they were.
 
 use super::context::ServerOrder;
+use super::entry::Entry;
 use super::{App, Failure, Link, Me, Owner, Reply, Request, Ticket};
 use crate::config::server_address;
 use crate::tui::keys::Tab;
@@ -79,6 +80,7 @@ impl App {
     /// Asks a server who one is. Nothing that was asked of the one before is waited for any more.
     fn begin(&mut self, server: Server) {
         self.asked.clear();
+        self.entry = Entry::default();
         self.link = Link::Connecting;
         self.server = Some(server.clone());
         self.out.effects.push(Effect::Connect(Box::new(server)));
@@ -87,6 +89,9 @@ impl App {
 
     /// Shows what there is on this server: the same as before when it was this one, and nobody else asked.
     fn arrive(&mut self, before: Option<&Server>) {
+        self.entry.is_fresh();
+        // What screens waited for is asked anew, or wanted no more.
+        self.asked.retain(|_, (owner, _)| *owner == Owner::App);
         let now = self.server.as_ref();
         if before
             .zip(now)
@@ -95,13 +100,10 @@ impl App {
             self.refresh();
         } else {
             self.stacks.clear();
+            self.behind.clear();
             (self.tab, self.tab_before) = (Tab::Overview, Tab::Overview);
         }
         self.stack();
-    }
-
-    pub(super) fn ask_who(&mut self) {
-        self.who = Some(self.ask(Request::get("/whoami"), None));
     }
 
     /// Asks the server of this name.
@@ -216,7 +218,8 @@ impl App {
     fn go_on(&mut self) {
         if let Some((owner, mut dialog)) = self.logins.interrupted.take() {
             dialog.refused("the server did not know who asks; send it once more");
-            self.dialog = Some((owner, dialog));
+            let behind = self.dialog.replace((owner, dialog));
+            self.behind.extend(behind);
         }
     }
 
@@ -294,7 +297,13 @@ impl App {
                     self.logged_in(attempt.before.as_ref());
                 }
                 if self.me.must_change {
+                    self.shut(Failure::Refused {
+                        status: 403,
+                        detail: "the password has to be changed first".to_owned(),
+                    });
                     self.ask_for_new_password();
+                } else {
+                    self.opened();
                 }
             }
             Ok(_) => {
@@ -306,9 +315,11 @@ impl App {
             }
             // A question behind a form that was put up meanwhile is no answer to that.
             Err(failure) if self.who == Some(ticket) && !self.logins.is_trying() => {
-                if failure.status() != Some(401) {
-                    self.say(failure.to_string(), Tone::Bad);
-                }
+                self.shut(failure);
+            }
+            Err(failure) if self.who == Some(ticket) => {
+                self.refused(Owner::App, &failure);
+                self.shut(failure);
             }
             Err(failure) => self.refused(Owner::App, &failure),
         }

@@ -6,10 +6,11 @@
 //! 2. An answer goes to the screen that asked, or nowhere when that is gone.
 //! 3. A dialog takes all keys while it is there; `Esc` always takes it away.
 //!
-//! What keys mean is in `keys`, logging in in `login`, the line below in `prompt`, drawing in `draw`.
+//! What keys mean is in `input`, logging in in `login`, who is asked first in `entry`, the line below in `prompt`, drawing in `draw`.
 
 pub(crate) mod context;
 mod draw;
+mod entry;
 mod input;
 mod login;
 pub(crate) mod place;
@@ -26,7 +27,7 @@ use place::Place;
 use prompt::Prompt;
 use ratatui::layout::{Rect, Size};
 use std::cell::Cell as Slot;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// How long something that was told is shown, in milliseconds.
 const SAID_FOR: u64 = 8_000;
@@ -63,11 +64,16 @@ pub(crate) struct App {
     tab_before: Tab,
     stacks: BTreeMap<usize, Vec<Open>>,
     dialog: Option<(Owner, Dialog)>,
+    /// Dialogs that came while another one was answered.
+    behind: VecDeque<(Owner, Dialog)>,
     prompt: Option<Prompt>,
     reader: Reader,
     said: Option<Said>,
     asked: BTreeMap<Ticket, (Owner, Option<String>)>,
     logins: login::Logins,
+    entry: entry::Entry,
+    /// The change that the dialog was sent with.
+    sent: Option<Ticket>,
     out: Out,
     last_id: u64,
     /// Where the tabs were drawn.
@@ -114,11 +120,14 @@ impl App {
             tab_before: Tab::Overview,
             stacks: BTreeMap::new(),
             dialog: None,
+            behind: VecDeque::new(),
             prompt: None,
             reader: Reader::default(),
             said: None,
             asked: BTreeMap::new(),
             logins: login::Logins::default(),
+            entry: entry::Entry::default(),
+            sent: None,
             out: Out::default(),
             last_id: 0,
             tabs_drawn: Slot::new(Rect::ZERO),
@@ -162,7 +171,12 @@ impl App {
     /// Whether something turns, and has to be drawn even if nothing happens.
     pub(crate) fn is_busy(&self) -> bool {
         let is_loading = self.here().is_some_and(|here| here.screen.is_loading());
-        is_loading || !self.asked.is_empty() || self.link != Link::Up
+        let is_linking = match &self.link {
+            Link::Up => false,
+            Link::Connecting => true,
+            Link::Down { retry_at, .. } => *retry_at != entry::NEVER,
+        };
+        is_loading || !self.asked.is_empty() || is_linking
     }
 
     /// What everything is drawn with.
@@ -329,14 +343,17 @@ impl App {
                 && *whose == owner
             {
                 dialog.sent();
+                self.sent = Some(ticket);
             }
             self.asked.insert(ticket, (owner, done));
         }
         for order in std::mem::take(&mut self.out.orders) {
             match order {
                 Order::Say(text, tone) => self.say(text, tone),
-                Order::Dialog(dialog) => self.dialog = Some((owner, dialog)),
-                Order::CloseDialog => self.dialog = None,
+                Order::Copy(text, name) => self.copy(text.0, &name),
+                Order::Dialog(dialog) => self.put_up(owner, dialog),
+                Order::CloseDialog if self.is_dialog_of(owner) => self.close_dialog(),
+                Order::CloseDialog => {}
                 Order::Refuse(why) => match &mut self.dialog {
                     Some((whose, dialog)) if *whose == owner => dialog.refused(&why),
                     _ => self.say(why, Tone::Warning),
@@ -349,15 +366,32 @@ impl App {
         }
     }
 
-    /// What is to be done outside.
-    fn settle(&mut self) -> Vec<Effect> {
-        let effects = std::mem::take(&mut self.out.effects);
-        for effect in &effects {
-            if let Effect::GiveUp(ticket) = effect {
-                self.asked.remove(ticket);
-            }
+    fn is_dialog_of(&self, owner: Owner) -> bool {
+        self.dialog
+            .as_ref()
+            .is_some_and(|(whose, _)| *whose == owner)
+    }
+
+    /// Puts a dialog up; while somebody else's is answered, it waits behind that.
+    fn put_up(&mut self, owner: Owner, dialog: Dialog) {
+        if self.dialog.is_none() || self.is_dialog_of(owner) {
+            self.dialog = Some((owner, dialog));
+        } else {
+            self.behind.push_back((owner, dialog));
         }
-        effects
+    }
+
+    /// Takes the dialog away, and shows the one behind it.
+    fn close_dialog(&mut self) {
+        self.dialog = self.behind.pop_front();
+    }
+
+    /// Whether the dialog that is open is the one that a change was sent with.
+    fn is_dialog_of_change(&self, owner: Owner, ticket: Ticket) -> bool {
+        let is_sent = |dialog: &Dialog| dialog.is_sent() && self.sent == Some(ticket);
+        self.dialog
+            .as_ref()
+            .is_some_and(|(whose, dialog)| *whose == owner && is_sent(dialog))
     }
 
     // --- the server ---
@@ -372,14 +406,27 @@ impl App {
     }
 
     fn answered(&mut self, ticket: Ticket, reply: Result<Reply, Failure>) {
-        let Some((owner, done)) = self.asked.remove(&ticket) else {
+        let Some(owner) = self.asked.get(&ticket).map(|(owner, _)| *owner) else {
             return;
         };
         if let Err(failure) = &reply
             && failure.status() == Some(401)
         {
+            let is_known = self.server.as_ref();
+            if owner != Owner::App && is_known.is_some_and(|server| server.login.is_some()) {
+                // Whatever else is asked would count as another wrong password.
+                self.shut(failure.clone());
+            }
             self.unknown(&failure.to_string());
         }
+        self.delivered(ticket, reply);
+    }
+
+    /// Gives an answer to whoever asked.
+    fn delivered(&mut self, ticket: Ticket, reply: Result<Reply, Failure>) {
+        let Some((owner, done)) = self.asked.remove(&ticket) else {
+            return;
+        };
         match (owner, done) {
             (Owner::App, done) => self.own_answer(ticket, reply, done),
             (Owner::Screen(id), None) => {
@@ -388,17 +435,17 @@ impl App {
             }
             (Owner::Screen(id), Some(done)) => match reply {
                 Ok(reply) => {
-                    if self
-                        .dialog
-                        .as_ref()
-                        .is_some_and(|(whose, _)| *whose == owner)
-                    {
-                        self.dialog = None;
+                    if self.is_dialog_of_change(owner, ticket) {
+                        self.close_dialog();
                     }
                     self.say(done, Tone::Good);
                     self.with(id, |screen, cx| screen.changed(ticket, &reply, cx));
                 }
-                Err(failure) => self.refused(owner, &failure),
+                // What is open by now may be another one, and knows nothing of it.
+                Err(failure) if self.is_dialog_of_change(owner, ticket) => {
+                    self.refused(owner, &failure);
+                }
+                Err(failure) => self.say(failure.to_string(), Tone::Bad),
             },
         }
     }
@@ -441,6 +488,7 @@ impl App {
 
     fn tick(&mut self, now: u64) {
         self.now = now;
+        self.try_again();
         if self
             .said
             .as_ref()

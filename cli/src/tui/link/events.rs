@@ -53,7 +53,10 @@ async fn listen(target: &Target, out: &Sender<Message>) -> Result<(), Ended> {
                 }
                 let text = format!("no events: {detail}; the status is read every 5 s");
                 tell(out, Message::Done(Err(text))).await?;
-                poll(target, out).await?
+                match poll(target, out).await? {
+                    Some(why) => why,
+                    None => return Ok(()),
+                }
             }
             Err(failure) => failure.to_string(),
         };
@@ -96,8 +99,9 @@ async fn read(
     }
 }
 
-/// Asks for the status again and again; why that ended.
-async fn poll(target: &Target, out: &Sender<Message>) -> Result<String, Ended> {
+/// Asks for the status again and again; why that ended, or nothing if whoever asks is not known any
+/// more: asking again would count as another wrong password.
+async fn poll(target: &Target, out: &Sender<Message>) -> Result<Option<String>, Ended> {
     loop {
         match target.ask(&Request::get("/status")).await {
             Ok(reply) => {
@@ -107,7 +111,8 @@ async fn poll(target: &Target, out: &Sender<Message>) -> Result<String, Ended> {
                 };
                 tell(out, Message::Heard(event)).await?;
             }
-            Err(Failure::Unreachable(why)) => return Ok(why),
+            Err(Failure::Unreachable(why)) => return Ok(Some(why)),
+            Err(Failure::Refused { status: 401, .. }) => return Ok(None),
             Err(Failure::Refused { .. }) => {}
         }
         sleep(POLL).await;

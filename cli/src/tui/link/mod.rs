@@ -75,7 +75,16 @@ impl Wire {
     fn connect(&mut self, server: Server) {
         self.give_all_up();
         let target = Arc::new(Target::new(server));
-        self.target = Some(Arc::clone(&target));
+        self.target = Some(target);
+    }
+
+    fn listen(&mut self) {
+        let Some(target) = self.target.clone() else {
+            return;
+        };
+        if let Some(before) = self.events.take() {
+            before.abort();
+        }
         let out = self.out.clone();
         let task = tokio::spawn(async move { events::follow(&target, out).await });
         self.events = Some(task.abort_handle());
@@ -124,6 +133,7 @@ impl Carrier for Wire {
                 }
             }
             Effect::Connect(server) => self.connect(*server),
+            Effect::Listen => self.listen(),
             Effect::Remember(servers) => self.remember(&servers),
             // The loop's own.
             Effect::Copy(_) | Effect::Quit => {}

@@ -134,10 +134,12 @@ impl Target {
             if response.status().is_success() {
                 return Ok((sender, response));
             }
-            Err(match Answer::of(whole(response).await?) {
-                Err(refused) => refused,
-                Ok(_) => anyhow!(BROKEN),
-            })
+            Err(
+                match Answer::of(timeout(PATIENCE, whole(response)).await.context(BROKEN)??) {
+                    Err(refused) => refused,
+                    Ok(_) => anyhow!(BROKEN),
+                },
+            )
         };
         listening.await.map_err(|error: Error| failure(&error))
     }

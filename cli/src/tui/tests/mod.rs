@@ -10,4 +10,5 @@ mod basics;
 mod chaos;
 mod docs;
 mod journey;
+mod entry;
 mod over_the_wire;

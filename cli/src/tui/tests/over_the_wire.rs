@@ -93,6 +93,7 @@ async fn what_is_told_is_heard_and_what_was_asked_of_another_server_never_answer
     wire.carry_out(Effect::Connect(Box::new(server.as_admin())));
     wire.carry_out(Effect::Ask(Ticket(1), Request::get("/status")));
     wire.carry_out(Effect::Connect(Box::new(server.as_admin())));
+    wire.carry_out(Effect::Listen);
     // The channel is full, and nothing is lost for it.
     for ticket in 2..40 {
         wire.carry_out(Effect::Ask(Ticket(ticket), Request::get("/whoami")));
@@ -198,6 +199,7 @@ async fn a_question_that_is_given_up_closes_its_connection() {
     let (out, mut messages) = mpsc::channel(8);
     let mut wire = Wire::new(out, "/nonexistent".into());
     wire.carry_out(Effect::Connect(Box::new(known(&url, "a", "b"))));
+    wire.carry_out(Effect::Listen);
     let (_events, _) = listener.accept().await.unwrap();
     wire.carry_out(Effect::Ask(Ticket(1), Request::post("/gc", json!({}))));
     let (mut asked, _) = listener.accept().await.unwrap();
@@ -225,6 +227,7 @@ async fn only_a_get_is_sent_again_when_a_kept_connection_was_closed() {
         let (out, mut messages) = mpsc::channel(8);
         let mut wire = Wire::new(out, "/nonexistent".into());
         wire.carry_out(Effect::Connect(Box::new(known(&url, "a", "b"))));
+        wire.carry_out(Effect::Listen);
         let (_events, _) = listener.accept().await.unwrap();
         let mut bytes = [0; 4096];
         wire.carry_out(Effect::Ask(Ticket(1), Request::get("/a")));
@@ -270,6 +273,7 @@ async fn where_events_are_refused_that_is_said_and_the_status_is_asked_for() {
     let (out, mut messages) = mpsc::channel(8);
     let mut wire = Wire::new(out, "/nonexistent".into());
     wire.carry_out(Effect::Connect(Box::new(known(&url, "a", "b"))));
+    wire.carry_out(Effect::Listen);
     answer(&listener, r#"403 {"detail":"not for you"}"#).await;
     answer(&listener, r#"200 {"version":"1"}"#).await;
     assert!(matches!(
@@ -298,6 +302,7 @@ async fn a_server_that_is_not_there_is_named_and_tried_again() {
     let (out, mut messages) = mpsc::channel(8);
     let mut wire = Wire::new(out, "/nonexistent".into());
     wire.carry_out(Effect::Connect(Box::new(known(&url, "a", "b"))));
+    wire.carry_out(Effect::Listen);
     assert!(matches!(
         next(&mut messages).await,
         Message::Link(Link::Connecting)

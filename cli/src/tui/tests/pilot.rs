@@ -120,7 +120,6 @@ impl Pilot {
             now,
         };
         pilot.done(effects);
-        pilot.send(Message::Link(Link::Up));
         pilot
     }
 
@@ -151,6 +150,7 @@ impl Pilot {
     }
 
     fn done(&mut self, effects: Vec<Effect>) {
+        let is_heard = effects.contains(&Effect::Listen);
         for effect in effects {
             match effect {
                 Effect::Ask(ticket, request) => {
@@ -168,6 +168,10 @@ impl Pilot {
                 Effect::GiveUp(ticket) => self.waiting.retain(|(waiting, _)| *waiting != ticket),
                 other => self.effects.push(other),
             }
+        }
+        if is_heard {
+            self.send(Message::Link(Link::Connecting));
+            self.send(Message::Link(Link::Up));
         }
         if !self.is_slow {
             self.answer();

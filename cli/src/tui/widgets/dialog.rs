@@ -7,7 +7,7 @@ use super::form::{Form, Typed};
 use super::input::Input;
 use super::{span, window};
 use crate::tui::theme::{Look, Tone};
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -100,6 +100,7 @@ impl Question {
     }
 
     fn key(&mut self, key: KeyEvent) -> Answer {
+        let is_letter = !key.modifiers.contains(KeyModifiers::CONTROL);
         match (&mut self.name, key.code) {
             (_, KeyCode::Esc) => Answer::Cancelled,
             _ if self.is_sent => Answer::Within,
@@ -114,8 +115,8 @@ impl Question {
                 input.key(key);
                 Answer::Within
             }
-            (None, KeyCode::Char('y' | 'Y')) => Answer::Submitted,
-            (None, KeyCode::Char('n' | 'N' | 'q')) => Answer::Cancelled,
+            (None, KeyCode::Char('y' | 'Y')) if is_letter => Answer::Submitted,
+            (None, KeyCode::Char('n' | 'N' | 'q')) if is_letter => Answer::Cancelled,
             (None, _) => Answer::Within,
         }
     }
@@ -242,6 +243,15 @@ impl Dialog {
         }
     }
 
+    /// Whether it was sent, and the server has not answered.
+    pub(crate) const fn is_sent(&self) -> bool {
+        match self {
+            Self::Form(form) => form.is_sent,
+            Self::Question(question) => question.is_sent,
+            Self::Notice(_) => false,
+        }
+    }
+
     /// It was sent, and the server has not answered.
     pub(crate) fn sent(&mut self) {
         match self {
@@ -275,7 +285,6 @@ impl Dialog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossterm::event::KeyModifiers;
 
     fn press(dialog: &mut Dialog, code: KeyCode) -> Answer {
         dialog.key(KeyEvent::new(code, KeyModifiers::NONE))

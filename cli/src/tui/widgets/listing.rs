@@ -235,6 +235,10 @@ impl<R: Item> Listing<R> {
         if !self.list.filtered().is_empty() {
             title = format!("{title}  filter: {}", self.list.filtered());
         }
+        // Rows that are seen hide what is said where there are none.
+        if let (Some(failure), 1..) = (&self.failure, seen) {
+            title = format!("{title}, as it was before: {failure}");
+        }
         title
     }
 

@@ -90,7 +90,8 @@ impl Screen for Uploads {
     }
 
     fn submitted(&mut self, _dialog: &Dialog, cx: &mut Context<'_>) {
-        if let Some(id) = self.asked_about.take() {
+        // It is still known after a refusal, when it is answered once more.
+        if let Some(id) = self.asked_about.clone() {
             let request = Request::delete(format!("/uploads/{}", encoded(&id)));
             cx.change(request, format!("upload {id} was ended"));
         }
