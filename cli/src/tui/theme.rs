@@ -4,6 +4,7 @@
 //! Invariants:
 //! 1. Without colours everything can still be told apart: by weight, by reversal, by a word.
 
+use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::{bar, border};
 
@@ -82,8 +83,8 @@ const DARK: Palette = Palette {
     good: Color::Rgb(0xa3, 0xbe, 0x8c),
     warning: Color::Rgb(0xeb, 0xcb, 0x8b),
     bad: Color::Rgb(0xe0, 0x6c, 0x75),
-    selected: Color::Rgb(0x3b, 0x47, 0x5c),
-    matched: Color::Rgb(0x5c, 0x53, 0x2a),
+    selected: Color::Rgb(0x2b, 0x35, 0x47),
+    matched: Color::Rgb(0x40, 0x39, 0x18),
 };
 
 const LIGHT: Palette = Palette {
@@ -164,6 +165,25 @@ impl Look {
             Tone::Match => Style::new().bg(palette.matched),
         };
         style.add_modifier(weight)
+    }
+
+    /// Makes a drawn picture readable: what stands on the ground of the cursor's row or of a match has a
+    /// colour that was chosen for another ground.
+    pub(crate) fn readable(self, buffer: &mut Buffer) {
+        if self.theme != Theme::Terminal {
+            return;
+        }
+        for cell in &mut buffer.content {
+            match (cell.bg, cell.fg) {
+                // Of the 16 colours only these are sure to be seen there, whatever the terminal makes
+                // of them; what they meant is told by words too.
+                (Color::Blue, Color::Reset | Color::DarkGray | Color::Red | Color::Blue) => {
+                    cell.fg = Color::White;
+                }
+                (Color::Yellow, _) => cell.fg = Color::Black,
+                _ => {}
+            }
+        }
     }
 
     /// What borders are drawn with.
@@ -277,6 +297,70 @@ mod tests {
         }
         assert_ne!(look.style(Tone::Selected), look.style(Tone::Plain));
         assert_ne!(look.style(Tone::Match), look.style(Tone::Plain));
+    }
+
+    /// The relative luminance of a colour (WCAG 2).
+    fn luminance(colour: Color) -> f64 {
+        let Color::Rgb(red, green, blue) = colour else {
+            panic!("{colour} is what the terminal makes of it");
+        };
+        let [red, green, blue] = [red, green, blue].map(|part| {
+            let part = f64::from(part) / 255.0;
+            if part <= 0.040_45 {
+                part / 12.92
+            } else {
+                ((part + 0.055) / 1.055).powf(2.4)
+            }
+        });
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
+    }
+
+    #[test]
+    fn every_colour_can_be_read_on_every_ground() {
+        for (palette, ground) in [(DARK, 0x00), (LIGHT, 0xff)] {
+            let ground = Color::Rgb(ground, ground, ground);
+            for ground in [ground, palette.selected, palette.matched] {
+                for colour in [
+                    palette.text,
+                    palette.dim,
+                    palette.accent,
+                    palette.good,
+                    palette.warning,
+                    palette.bad,
+                ] {
+                    let (one, other) = (luminance(colour), luminance(ground));
+                    let contrast = (one.max(other) + 0.05) / (one.min(other) + 0.05);
+                    assert!(contrast >= 3.0, "{colour} on {ground}: {contrast}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn with_the_colours_of_the_terminal_nothing_on_the_cursors_row_is_hidden() {
+        let look = Look {
+            theme: Theme::Terminal,
+            ascii: false,
+        };
+        let all = [
+            Tone::Plain,
+            Tone::Dim,
+            Tone::Accent,
+            Tone::Good,
+            Tone::Warning,
+            Tone::Bad,
+        ];
+        for ground in [Tone::Selected, Tone::Match] {
+            for tone in all {
+                let mut buffer = Buffer::empty(ratatui::layout::Rect::new(0, 0, 1, 1));
+                buffer.content[0].set_style(look.style(ground).patch(look.style(tone)));
+                look.readable(&mut buffer);
+                let cell = &buffer.content[0];
+                let is_dark = matches!(cell.fg, Color::Reset | Color::DarkGray | Color::Red);
+                assert!(!is_dark && cell.fg != cell.bg, "{tone:?} on {ground:?}");
+                assert!(cell.bg != Color::Yellow || cell.fg == Color::Black);
+            }
+        }
     }
 
     #[test]

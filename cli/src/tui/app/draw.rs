@@ -53,6 +53,7 @@ impl App {
         if let Some((_, dialog)) = &self.dialog {
             dialog.draw(frame, area, paint.look);
         }
+        paint.look.readable(frame.buffer_mut());
         scrub(frame.buffer_mut(), paint.look.ascii);
     }
 

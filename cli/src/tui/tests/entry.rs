@@ -14,8 +14,8 @@ use std::rc::Rc;
 /// What the server says to the question who one is; all else it answers.
 type Who = Rc<RefCell<Result<Value, Failure>>>;
 
-fn known() -> Result<Value, Failure> {
-    Ok(json!({ "kind": "user", "name": "ann", "must_change": false, "administrator": true }))
+fn known() -> Value {
+    json!({ "kind": "user", "name": "ann", "must_change": false, "administrator": true })
 }
 
 fn refusal(status: u16, detail: &str) -> Failure {
@@ -91,7 +91,7 @@ fn a_wrong_password_is_tried_once_and_not_by_every_screen() {
     pilot.keys("gp");
     pilot.sees("who are you?");
     // Who asks again by hand is let in where they are.
-    *who.borrow_mut() = known();
+    *who.borrow_mut() = Ok(known());
     pilot.keys("R");
     pilot.sees("team/app-1");
     assert_eq!(listens(&pilot), 1);
@@ -99,7 +99,7 @@ fn a_wrong_password_is_tried_once_and_not_by_every_screen() {
 
 #[test]
 fn nothing_else_is_asked_of_another_server_until_it_knows_who_asks() {
-    let mut pilot = pilot(&Rc::new(RefCell::new(known())));
+    let mut pilot = pilot(&Rc::new(RefCell::new(Ok(known()))));
     pilot.keys("gp");
     pilot.is_slow = true;
     pilot.asked.clear();
@@ -127,7 +127,7 @@ fn a_server_that_is_not_there_at_first_is_tried_again_and_everything_is_read_the
     let more = &pilot.asked[before..];
     assert!(more.len() >= 2, "{more:?}");
     assert!(more.iter().all(|asked| asked == "GET /whoami"), "{more:?}");
-    *who.borrow_mut() = known();
+    *who.borrow_mut() = Ok(known());
     pilot.wait(20_000);
     pilot.sees("the server is back");
     pilot.sees("team/app-1");
@@ -139,14 +139,14 @@ fn a_page_of_a_proxy_is_no_reason_to_stop_trying() {
     let mut pilot = pilot(&who);
     pilot.wait(20_000);
     pilot.sees("Bad Gateway");
-    *who.borrow_mut() = known();
+    *who.borrow_mut() = Ok(known());
     pilot.wait(20_000);
     pilot.sees("ann");
 }
 
 #[test]
 fn who_does_not_want_to_wait_for_the_login_is_told_how_to_go_on() {
-    let mut pilot = pilot(&Rc::new(RefCell::new(known())));
+    let mut pilot = pilot(&Rc::new(RefCell::new(Ok(known()))));
     pilot.is_slow = true;
     pilot.keys(":server far<enter>gp");
     assert!(pilot.app.is_busy());
