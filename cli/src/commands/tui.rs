@@ -144,6 +144,9 @@ fn free_name(servers: &[Server], name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::SettingFlags;
+    use crate::config::{Surroundings, resolve};
+    use std::path::Path;
 
     fn looked(theme: Option<ThemeChoice>, kept: Option<&str>, set: &[(&str, &str)]) -> Look {
         let args = TuiArgs {
@@ -179,6 +182,84 @@ mod tests {
         ] {
             assert_eq!(looked(None, None, set).ascii, is_ascii, "{set:?}");
         }
+    }
+
+    /// Which servers there are by these settings and this `floundr.yml`, each as `NAME ADDRESS WHO`, and
+    /// which is asked first.
+    async fn found(home: &Path, yaml: &str, set: &[(&str, &str)]) -> (Vec<String>, Option<usize>) {
+        std::fs::write(home.join("floundr.yml"), yaml).unwrap();
+        let text = |(name, text): &(&str, &str)| ((*name).to_owned(), (*text).to_owned());
+        let mut surroundings = Surroundings::default();
+        surroundings.environment.extend(set.iter().map(text));
+        let home = home.to_str().unwrap().to_owned();
+        let entry = ("FLOUNDR_HOME".to_owned(), home);
+        surroundings.environment.extend([entry]);
+        let config = resolve(&SettingFlags::default(), &surroundings)
+            .unwrap()
+            .config;
+        let profile = Profile::read(&config.home).unwrap();
+        let (servers, current) = servers(&config, profile).await;
+        let text =
+            |server: &Server| format!("{} {} {}", server.name, server.address(), server.who());
+        (servers.iter().map(text).collect(), current)
+    }
+
+    const TWO: &str = "url: http://near\nemail: ann\npassword: swordfish\n\
+                       servers: [{url: 'http://far', name: far, email: bob, password: x}]\n";
+
+    #[tokio::test]
+    async fn the_server_of_the_file_is_asked_first_or_the_one_it_names() {
+        let home = tempfile::tempdir().unwrap();
+        let (servers, current) = found(home.path(), TWO, &[]).await;
+        assert_eq!(
+            servers,
+            ["http://near http://near ann", "far http://far bob"]
+        );
+        assert_eq!(current, Some(0));
+        let named = format!("{TWO}current: far\n");
+        assert_eq!(found(home.path(), &named, &[]).await.1, Some(1));
+        // A name that is not there is none.
+        let named = format!("{TWO}current: gone\n");
+        assert_eq!(found(home.path(), &named, &[]).await.1, Some(0));
+        assert_eq!(found(home.path(), "", &[]).await, (Vec::new(), None));
+    }
+
+    #[tokio::test]
+    async fn the_address_that_was_given_is_asked_with_what_is_known_of_it_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let far = ("FLOUNDR_URL", "http://far/");
+        let (servers, current) = found(home.path(), TWO, &[far]).await;
+        assert_eq!((servers.len(), current), (2, Some(1)));
+        let other = ("FLOUNDR_URL", "http://other");
+        let (servers, current) = found(home.path(), TWO, &[other]).await;
+        assert_eq!(current, Some(2));
+        assert_eq!(servers[2], "http://other http://other nobody");
+        // A key that was given is for this server, and the one of the file stays as it is.
+        let key = ("FLOUNDR_KEY", "eve:secret");
+        let (servers, current) = found(home.path(), TWO, &[far, key]).await;
+        assert_eq!(
+            (servers[1].as_str(), current),
+            ("far http://far bob", Some(2))
+        );
+        assert_eq!(servers[2], "http://far http://far eve");
+    }
+
+    #[tokio::test]
+    async fn the_server_on_this_machine_is_asked_where_the_file_names_none() {
+        let home = tempfile::tempdir().unwrap();
+        let socket = home.path().join("manage.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let (servers, current) = found(home.path(), "", &[]).await;
+        let here = format!("this machine unix:{} operator", socket.display());
+        assert_eq!(
+            (servers.as_slice(), current),
+            (&[here.clone()][..], Some(0))
+        );
+        let (servers, current) = found(home.path(), TWO, &[]).await;
+        assert_eq!((servers[2].as_str(), current), (here.as_str(), Some(0)));
+        // One that has ended is known, and not asked by itself.
+        drop(listener);
+        assert_eq!(found(home.path(), "", &[]).await, (vec![here], None));
     }
 
     #[test]

@@ -16,9 +16,6 @@ use tokio::time::{sleep, timeout};
 /// The shortest and the longest pause before it is tried again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 
-/// A server says at least every 15 s that it is still there.
-const SILENCE: Duration = Duration::from_secs(40);
-
 /// How often the status is asked for where events are refused.
 const POLL: Duration = Duration::from_secs(5);
 
@@ -38,7 +35,8 @@ async fn listen(target: &Target, out: &Sender<Message>) -> Result<(), Ended> {
         let why = match target.listen("/events").await {
             Ok((sender, response)) => {
                 tell(out, Message::Link(Link::Up)).await?;
-                let why = read(response.into_body(), out, &mut pause).await?;
+                let silence = target.limits.silence;
+                let why = read(response.into_body(), out, (&mut pause, silence)).await?;
                 drop(sender);
                 why
             }
@@ -76,11 +74,11 @@ async fn tell(out: &Sender<Message>, message: Message) -> Result<(), Ended> {
 async fn read(
     mut body: Incoming,
     out: &Sender<Message>,
-    pause: &mut Duration,
+    (pause, silence): (&mut Duration, Duration),
 ) -> Result<String, Ended> {
     let mut lines = Lines::default();
     loop {
-        let frame = match timeout(SILENCE, body.frame()).await {
+        let frame = match timeout(silence, body.frame()).await {
             Err(_elapsed) => return Ok("the server is silent".to_owned()),
             Ok(None) => return Ok("the server ended the connection".to_owned()),
             Ok(Some(Err(error))) => return Ok(format!("the connection broke: {error}")),

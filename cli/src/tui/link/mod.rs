@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+pub(crate) use target::Limits;
 use target::Target;
 use tokio::sync::mpsc::Sender;
 use tokio::task::AbortHandle;
@@ -33,6 +34,7 @@ pub(crate) struct Wire {
     out: Sender<Message>,
     /// Where `floundr.yml` is.
     home: PathBuf,
+    limits: Limits,
     target: Option<Arc<Target>>,
     asked: BTreeMap<Ticket, AbortHandle>,
     events: Option<AbortHandle>,
@@ -50,12 +52,20 @@ impl Wire {
         Self {
             out,
             home,
+            limits: Limits::default(),
             target: None,
             asked: BTreeMap::new(),
             events: None,
             last_written: Arc::default(),
             writing: Arc::default(),
         }
+    }
+
+    /// The same, of servers that may take so long.
+    #[cfg(test)]
+    pub(crate) fn within(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
     }
 
     fn ask(&mut self, ticket: Ticket, request: Request) {
@@ -74,7 +84,7 @@ impl Wire {
 
     fn connect(&mut self, server: Server) {
         self.give_all_up();
-        let target = Arc::new(Target::new(server));
+        let target = Arc::new(Target::new(server, self.limits));
         self.target = Some(target);
     }
 

@@ -25,8 +25,24 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout};
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a server may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// For an answer.
+    pub(crate) answer: Duration,
+    /// Without saying that it is still there.
+    pub(crate) silence: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            answer: Duration::from_mins(1),
+            // A server says at least every 15 s that it is still there.
+            silence: Duration::from_secs(40),
+        }
+    }
+}
 
 /// How long a connection is kept for the next question; servers keep theirs longer.
 const KEPT_FOR: Duration = Duration::from_secs(45);
@@ -41,6 +57,7 @@ const WORK: [&str; 3] = ["/gc", "/check", "/backup"];
 #[derive(Debug)]
 pub(super) struct Target {
     server: Server,
+    pub(super) limits: Limits,
     /// How it is reached: reading the system's authorities takes a while, and is done once.
     way: OnceCell<Result<Way, String>>,
     idle: Mutex<Vec<(Sender, Instant)>>,
@@ -86,9 +103,10 @@ fn failure(error: &Error) -> Failure {
 // === impl Target ===
 
 impl Target {
-    pub(super) fn new(server: Server) -> Self {
+    pub(super) fn new(server: Server, limits: Limits) -> Self {
         Self {
             server,
+            limits,
             way: OnceCell::new(),
             idle: Mutex::default(),
         }
@@ -104,12 +122,12 @@ impl Target {
             if is_work {
                 return self.answer(request).await;
             }
-            match timeout(PATIENCE, self.answer(request)).await {
+            match timeout(self.limits.answer, self.answer(request)).await {
                 Ok(answer) => answer,
                 Err(_elapsed) => Err(anyhow!(
                     "{} has not answered for {} s",
                     self.server.address(),
-                    PATIENCE.as_secs()
+                    self.limits.answer.as_secs()
                 )),
             }
         };
@@ -129,13 +147,14 @@ impl Target {
         let listening = async {
             let request = Request::get(path);
             let mut sender = self.connect().await?;
-            let response = timeout(PATIENCE, self.try_once(&mut sender, &request)).await;
+            let patience = self.limits.answer;
+            let response = timeout(patience, self.try_once(&mut sender, &request)).await;
             let response = response.context(BROKEN)??;
             if response.status().is_success() {
                 return Ok((sender, response));
             }
             Err(
-                match Answer::of(timeout(PATIENCE, whole(response)).await.context(BROKEN)??) {
+                match Answer::of(timeout(patience, whole(response)).await.context(BROKEN)??) {
                     Err(refused) => refused,
                     Ok(_) => anyhow!(BROKEN),
                 },

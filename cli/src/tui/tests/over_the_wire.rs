@@ -2,8 +2,9 @@
 
 use super::real::{PASSWORD, Real, TestServer, ask, known};
 use crate::tui::Carrier as _;
-use crate::tui::link::Wire;
+use crate::tui::link::{Limits, Wire};
 use crate::tui::message::{Effect, Failure, Link, Message, Request, Ticket};
+use crate::tui::server::{Address, Server};
 use floundr_frontend::TlsListen;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::json;
@@ -253,6 +254,138 @@ async fn only_a_get_is_sent_again_when_a_kept_connection_was_closed() {
             Err(other) => panic!("{other:?}"),
         }
     }
+}
+
+/// Connected to a server that accepts, reads, and says what it is told to, and nothing more.
+async fn connected_to_who_says(
+    said: &'static [u8],
+) -> (Wire, mpsc::Receiver<Message>, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (out, messages) = mpsc::channel(8);
+    let mut wire = Wire::new(out, "/nonexistent".into()).within(Limits {
+        answer: Duration::from_millis(1_200),
+        silence: Duration::from_millis(600),
+    });
+    wire.carry_out(Effect::Connect(Box::new(known(&url, "a", "b"))));
+    let server = tokio::spawn(async move {
+        let mut kept = Vec::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut bytes = [0; 4096];
+            assert!(stream.read(&mut bytes).await.unwrap() > 0);
+            stream.write_all(said).await.unwrap();
+            kept.push(stream);
+        }
+    });
+    (wire, messages, server)
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_given_up_after_a_while() {
+    let begun = [&b""[..], b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"];
+    for said in begun {
+        let (mut wire, mut messages, server) = connected_to_who_says(said).await;
+        wire.carry_out(Effect::Ask(Ticket(1), Request::get("/whoami")));
+        let Some(Message::Answered(_, Err(Failure::Unreachable(why)))) = messages.recv().await
+        else {
+            panic!("something else was told");
+        };
+        assert!(why.contains("has not answered for 1 s"), "{why}");
+        server.abort();
+    }
+}
+
+#[tokio::test]
+async fn events_of_a_server_that_falls_silent_are_asked_for_again() {
+    const BEGUN: &[u8] =
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nevent: push\ndata: {}\n\n";
+    let (mut wire, mut messages, server) = connected_to_who_says(BEGUN).await;
+    wire.carry_out(Effect::Listen);
+    for _ in 0..3 {
+        assert!(!matches!(
+            messages.recv().await,
+            Some(Message::Link(Link::Down { .. }))
+        ));
+    }
+    let Some(Message::Link(Link::Down { why, .. })) = messages.recv().await else {
+        panic!("something else was told");
+    };
+    assert_eq!(why, "the server is silent");
+    assert!(matches!(
+        messages.recv().await,
+        Some(Message::Link(Link::Up))
+    ));
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_refusal_of_events_that_never_ends_holds_nothing_up() {
+    const BEGUN: &[u8] = b"HTTP/1.1 500 No\r\nContent-Length: 100\r\n\r\nwait";
+    let (mut wire, mut messages, server) = connected_to_who_says(BEGUN).await;
+    wire.carry_out(Effect::Listen);
+    assert!(matches!(
+        messages.recv().await,
+        Some(Message::Link(Link::Connecting))
+    ));
+    let told = Some(next(&mut messages).await);
+    assert!(
+        matches!(told, Some(Message::Link(Link::Down { .. }))),
+        "{told:?}"
+    );
+    server.abort();
+}
+
+#[tokio::test]
+async fn the_server_on_this_machine_is_asked_through_its_socket() {
+    let home = tempfile::tempdir().unwrap();
+    let socket = home.path().join("manage.sock");
+    let here = Server {
+        name: "here".to_owned(),
+        at: Address::Socket(socket.clone()),
+        login: None,
+        ca_file: None,
+        is_remembered: false,
+    };
+    let why = ask(here.clone(), Request::get("/whoami"))
+        .await
+        .unwrap_err();
+    assert!(why.contains("no server listens on"), "{why}");
+    let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut bytes = [0; 4096];
+        let read = stream.read(&mut bytes).await.unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n{\"kind\":\"operator\"}";
+        stream.write_all(answer).await.unwrap();
+        String::from_utf8_lossy(&bytes[..read]).into_owned()
+    });
+    let me = ask(here, Request::get("/whoami")).await.unwrap();
+    assert_eq!(me["kind"], "operator");
+    let asked = server.await.unwrap();
+    assert!(
+        asked.starts_with("GET /api/v1/whoami HTTP/1.1\r\n"),
+        "{asked}"
+    );
+    assert!(!asked.to_lowercase().contains("authorization"), "{asked}");
+}
+
+#[tokio::test]
+async fn whoever_is_not_known_any_more_is_not_asked_about_over_and_over() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (out, mut messages) = mpsc::channel(8);
+    let mut wire = Wire::new(out, "/nonexistent".into());
+    wire.carry_out(Effect::Connect(Box::new(known(&url, "a", "b"))));
+    wire.carry_out(Effect::Listen);
+    answer(&listener, r#"403 {"detail":"not for you"}"#).await;
+    answer(&listener, r#"401 {"detail":"who are you?"}"#).await;
+    for _ in 0..3 {
+        drop(next(&mut messages).await);
+    }
+    // It would be after 5 s, once.
+    let more = tokio::time::timeout(Duration::from_secs(7), listener.accept()).await;
+    assert!(more.is_err(), "it was asked again");
 }
 
 /// Answers one request.

@@ -321,8 +321,12 @@ async fn what_is_made_elsewhere_comes_to_the_screen_by_itself() {
     real.until("floundr_admin").await;
     real.keys("gp");
     real.until("nothing is being pushed").await;
+    real.keys("gr");
+    real.until("Repositories 0").await;
     let body = json!({ "name": "team/app" });
     server.ask(Request::post("/repositories", body)).await;
+    real.until("team/").await;
+    real.keys("gp");
     server.begin_upload("team/app").await;
     real.until("team/app").await;
     server.stop().await;
