@@ -319,19 +319,20 @@ mod tests {
     fn every_colour_can_be_read_on_every_ground() {
         for (palette, ground) in [(DARK, 0x00), (LIGHT, 0xff)] {
             let ground = Color::Rgb(ground, ground, ground);
-            for ground in [ground, palette.selected, palette.matched] {
-                for colour in [
-                    palette.text,
-                    palette.dim,
-                    palette.accent,
-                    palette.good,
-                    palette.warning,
-                    palette.bad,
-                ] {
-                    let (one, other) = (luminance(colour), luminance(ground));
-                    let contrast = (one.max(other) + 0.05) / (one.min(other) + 0.05);
-                    assert!(contrast >= 3.0, "{colour} on {ground}: {contrast}");
-                }
+            let colours = [
+                palette.text,
+                palette.dim,
+                palette.accent,
+                palette.good,
+                palette.warning,
+                palette.bad,
+            ];
+            let grounds = [ground, palette.selected, palette.matched];
+            let pairs = colours.map(|colour| grounds.map(|ground| (colour, ground)));
+            for (colour, ground) in pairs.into_iter().flatten() {
+                let (one, other) = (luminance(colour), luminance(ground));
+                let contrast = (one.max(other) + 0.05) / (one.min(other) + 0.05);
+                assert!(contrast >= 3.0, "{colour} on {ground}: {contrast}");
             }
         }
     }

@@ -77,6 +77,7 @@ impl App {
         let state = format!("{text} ");
         let used: usize = parts.iter().map(Span::width).sum();
         let gap = usize::from(width).saturating_sub(used + Span::raw(state.as_str()).width());
+        let gap = gap.max(1);
         parts.push(Span::raw(" ".repeat(gap)));
         parts.push(span(look, &state, tone));
         Line::from(parts)
@@ -99,7 +100,8 @@ impl App {
             Link::Down { why, retry_at } if *retry_at == NEVER => (why.clone(), Tone::Bad),
             Link::Down { why, retry_at } => {
                 // What may be cut off stands at the end.
-                let left = time_span(retry_at.saturating_sub(self.now));
+                let left = retry_at.saturating_sub(self.now);
+                let left = time_span(left.next_multiple_of(1_000));
                 (
                     format!("{spinner} not connected, again in {left}: {why}"),
                     Tone::Bad,

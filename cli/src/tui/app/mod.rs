@@ -372,9 +372,11 @@ impl App {
             .is_some_and(|(whose, _)| *whose == owner)
     }
 
-    /// Puts a dialog up; while somebody else's is answered, it waits behind that.
+    /// Puts a dialog up; while somebody else's is answered, it waits behind that. So does what is only
+    /// to be read: it may come while another form of the same screen is filled in.
     fn put_up(&mut self, owner: Owner, dialog: Dialog) {
-        if self.dialog.is_none() || self.is_dialog_of(owner) {
+        let is_next = self.is_dialog_of(owner) && !matches!(dialog, Dialog::Notice(_));
+        if self.dialog.is_none() || is_next {
             self.dialog = Some((owner, dialog));
         } else {
             self.behind.push_back((owner, dialog));

@@ -211,6 +211,50 @@ fn an_answer_that_comes_late_leaves_the_dialog_alone_that_is_open_by_then() {
     }
 }
 
+/// A server that makes keys with this secret.
+fn making_keys(secret: String) -> impl FnMut(&Request) -> Result<Value, Failure> {
+    move |request| match (request.method.as_str(), request.path.split('?').next()) {
+        ("GET", Some("/keys" | "/users" | "/repositories")) => Ok(page(Vec::new())),
+        ("POST", Some("/keys")) => {
+            Ok(json!({ "id": "00000000000000aa", "name": "ci", "owner": "ann", "secret": secret }))
+        }
+        _ => not_there(request),
+    }
+}
+
+#[test]
+fn a_key_that_is_made_late_is_shown_behind_what_is_being_typed() {
+    for elsewhere in ["gk", "gr"] {
+        let mut pilot = Pilot::new(making_keys("flr_00000000000000aa_0123".to_owned()));
+        pilot.keys("gkici");
+        pilot.is_slow = true;
+        pilot.keys("<c-s><esc>");
+        pilot.keys(elsewhere);
+        pilot.keys("ihalf-typed");
+        pilot.is_slow = false;
+        pilot.answer();
+        pilot.sees("half-typed");
+        pilot.sees_no("flr_0");
+        pilot.keys("<esc>");
+        pilot.sees("flr_00000000000000aa_0123");
+    }
+}
+
+#[test]
+fn what_is_too_long_to_be_copied_is_said_not_to_be() {
+    for (length, is_copied) in [(60_000, true), (70_000, false)] {
+        let mut pilot = Pilot::new(making_keys("x".repeat(length)));
+        pilot.keys("gkici<c-s>y");
+        assert_eq!(!pilot.copied().is_empty(), is_copied);
+        pilot.keys("<esc>");
+        pilot.sees(if is_copied {
+            "copied it"
+        } else {
+            "was not copied"
+        });
+    }
+}
+
 #[test]
 fn a_refused_question_can_be_answered_once_more() {
     let mut pilot = Pilot::new(|request| match request.method.as_str() {

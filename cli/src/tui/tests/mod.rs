@@ -9,6 +9,6 @@ pub(crate) mod real;
 mod basics;
 mod chaos;
 mod docs;
-mod journey;
 mod entry;
+mod journey;
 mod over_the_wire;
