@@ -117,7 +117,7 @@ fn the_terminal_is_given_back_however_the_client_ends() {
     let start = || {
         let session = Session::start(&home, &["tui", "--url", &url], &variables);
         session.sees(ENTERED);
-        session.sees(" Repositories ");
+        session.sees("epositories ");
         let modes = tcgetattr(&session.terminal.program).unwrap().local_modes;
         assert!(!modes.intersects(LocalModes::ECHO | LocalModes::ICANON));
         session

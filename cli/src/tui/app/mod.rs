@@ -9,6 +9,7 @@
 //! What keys mean is in `input`, logging in in `login`, who is asked first in `entry`, the line below in `prompt`, drawing in `draw`.
 
 pub(crate) mod context;
+mod dialogs;
 mod draw;
 mod entry;
 mod input;
@@ -366,36 +367,6 @@ impl App {
         }
     }
 
-    fn is_dialog_of(&self, owner: Owner) -> bool {
-        self.dialog
-            .as_ref()
-            .is_some_and(|(whose, _)| *whose == owner)
-    }
-
-    /// Puts a dialog up; while somebody else's is answered, it waits behind that. So does what is only
-    /// to be read: it may come while another form of the same screen is filled in.
-    fn put_up(&mut self, owner: Owner, dialog: Dialog) {
-        let is_next = self.is_dialog_of(owner) && !matches!(dialog, Dialog::Notice(_));
-        if self.dialog.is_none() || is_next {
-            self.dialog = Some((owner, dialog));
-        } else {
-            self.behind.push_back((owner, dialog));
-        }
-    }
-
-    /// Takes the dialog away, and shows the one behind it.
-    fn close_dialog(&mut self) {
-        self.dialog = self.behind.pop_front();
-    }
-
-    /// Whether the dialog that is open is the one that a change was sent with.
-    fn is_dialog_of_change(&self, owner: Owner, ticket: Ticket) -> bool {
-        let is_sent = |dialog: &Dialog| dialog.is_sent() && self.sent == Some(ticket);
-        self.dialog
-            .as_ref()
-            .is_some_and(|(whose, dialog)| *whose == owner && is_sent(dialog))
-    }
-
     // --- the server ---
 
     /// Asks something for the application itself.
@@ -449,14 +420,6 @@ impl App {
                 }
                 Err(failure) => self.say(failure.to_string(), Tone::Bad),
             },
-        }
-    }
-
-    /// Shows a refusal where the change came from.
-    fn refused(&mut self, owner: Owner, failure: &Failure) {
-        match &mut self.dialog {
-            Some((whose, dialog)) if *whose == owner => dialog.refused(&failure.to_string()),
-            _ => self.say(failure.to_string(), Tone::Bad),
         }
     }
 
