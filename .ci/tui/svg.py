@@ -109,8 +109,12 @@ def main():
             x = 8 + column * WIDTH
             if ground:
                 out.append(f'<rect x="{x:.1f}" y="{y}" width="{wide * WIDTH:.1f}" height="{HEIGHT}" fill="{ground}"/>')
-            if not text.strip():
+            # Spaces at the ends would be lost, and those within be one.
+            left = len(text) - len(text.lstrip(" "))
+            right = len(text) - len(text.rstrip(" "))
+            if left == len(text):
                 continue
+            text, x, wide = text.strip(" ").replace(" ", "\u00a0"), x + left * WIDTH, wide - left - right
             more = (' font-weight="bold"' if bold else "") + (' opacity="0.6"' if dim else "") + (' text-decoration="underline"' if under else "")
             out.append(f'<text x="{x:.1f}" y="{y + 13}" textLength="{wide * WIDTH:.1f}" fill="{front}"{more}>{escape(text)}</text>')
     out.append("</g></svg>")
