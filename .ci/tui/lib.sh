@@ -22,7 +22,8 @@ types() {
     local key
     for key in "$@"; do
         terminal send-keys -t tui "$key"
-        sleep 0.05
+        # What comes close behind an Escape is a key with Alt for every terminal program.
+        if [ "$key" = Escape ]; then sleep 0.4; else sleep 0.05; fi
     done
 }
 
@@ -40,6 +41,24 @@ hasnt() { ! has "$1"; }
 
 sees_no_more() {
     wait_until "${2:-15}" hasnt "$1" || { printf '"%s" stays; what is there:\n%s\n' "$1" "$(seen)"; return 1; }
+}
+
+# What the fields offer that have a choice.
+offered() { seen | grep -F '< '; }
+
+offers_other() { [ "$(offered)" != "$1" ]; }
+
+# chooses TEXT: goes through what the field with the focus offers until TEXT is chosen. Each picture is waited for: a key that is typed at an
+# old one would go past it.
+chooses() {
+    local before tries
+    for ((tries = 0; tries < 10; tries++)); do
+        before=$(offered)
+        [[ $before != *"$1"* ]] || return 0
+        types Space
+        wait_until 10 offers_other "$before"
+    done
+    sees "$1" 1
 }
 
 # clears a line that has something in it.

@@ -276,11 +276,14 @@ mod tests {
     }
 
     fn end(mut shell: Child) {
-        for pid in Tree::of(&[shell.id()]).unwrap().descendants {
+        let descendants = Tree::of(&[shell.id()]).unwrap().descendants;
+        // The shell first: it would go on to its `sleep` when its child has ended, and nobody would end that.
+        shell.kill().unwrap();
+        for pid in descendants {
             let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap();
             kill_process(pid, Signal::KILL).unwrap();
         }
-        shell.kill().unwrap();
+        // Only now: waiting closes what the child reads from, by which it would end before it is killed.
         shell.wait().unwrap();
     }
 

@@ -33,7 +33,7 @@ use anyhow::{Context as _, Result};
 use app::{App, Start};
 use crossterm::event::{Event as Input, EventStream};
 use floundr_engine::clock::{Clock as _, SystemClock};
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use message::{Effect, Message};
 use ratatui::layout::Size;
 use std::time::Duration;
@@ -107,18 +107,8 @@ pub(crate) async fn run(
         if let Some(message) = first {
             effects.extend(app.update(message));
         }
-        // What has come meanwhile is taken before the next picture: a key that is held down, and a
-        // paste that the terminal sends letter by letter, are not drawn one by one.
-        for _ in 0..WAITING {
-            match input.next().now_or_never() {
-                Some(Some(next)) => {
-                    let next = translated(next.context("cannot read from the terminal")?);
-                    effects.extend(next.map(|next| app.update(next)).unwrap_or_default());
-                }
-                Some(None) => return Ok(()),
-                None => break,
-            }
-        }
+        // What has come meanwhile is taken before the next picture. Of the terminal only by waiting for it:
+        // its stream keeps the first waker it was asked with, and one that wakes nobody would be lost.
         for _ in 0..WAITING {
             let Ok(message) = messages.try_recv() else {
                 break;

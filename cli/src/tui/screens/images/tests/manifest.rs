@@ -27,6 +27,11 @@ fn an_index_looks_like_this() {
 }
 
 #[test]
+fn the_bytes_of_a_manifest_look_like_this() {
+    pictures!("manifest-raw", ":open team/app:v1<enter>r", fake());
+}
+
+#[test]
 fn the_history_of_a_tag_looks_like_this() {
     pictures!("tag-history", ":open team/app<enter>H", fake());
 }
