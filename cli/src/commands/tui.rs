@@ -4,7 +4,7 @@
 //! 1. Without a terminal nothing is begun.
 //! 2. Nothing is logged: the screen has one writer.
 
-use super::{Failure, store};
+use super::Failure;
 use crate::args::{ThemeChoice, TuiArgs};
 use crate::client;
 use crate::config::{Config, Resolved};
@@ -13,10 +13,11 @@ use crate::tui::app::Start;
 use crate::tui::link::Wire;
 use crate::tui::server::{Address, Login, Server};
 use crate::tui::theme::{Look, Theme};
-use anyhow::anyhow;
+use anyhow::{Context as _, Result, anyhow};
 use ratatui::layout::Size;
 use std::env;
 use std::io::{IsTerminal as _, stdin, stdout};
+use tokio::runtime::Runtime;
 
 /// What the server behind the socket is called.
 const HERE: &str = "this machine";
@@ -33,7 +34,7 @@ pub(crate) fn run(resolved: &Resolved, args: &TuiArgs) -> Result<(), Failure> {
     let profile = Profile::read(&config.home).map_err(Failure::Usage)?;
     let variable = |name: &str| env::var(name).ok().filter(|text| !text.is_empty());
     let look = look(args, profile.theme.as_deref(), variable);
-    let runtime = store::runtime().map_err(Failure::Run)?;
+    let runtime = runtime().map_err(Failure::Run)?;
     let ran = runtime.block_on(async {
         let (servers, current) = servers(config, profile).await;
         let start = Start {
@@ -49,6 +50,15 @@ pub(crate) fn run(resolved: &Resolved, args: &TuiArgs) -> Result<(), Failure> {
     // What still waits for a server must not hold up the end.
     runtime.shutdown_background();
     ran.map_err(Failure::Run)
+}
+
+/// The runtime: one thread. Drawing and asking a few things a second is little work, and a thread more that is
+/// woken for each of them would be most of what an idle client costs.
+fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start waiting for the terminal and the servers")
 }
 
 /// How things look: as it was asked for, else as the file says, else as the terminal can.
