@@ -39,9 +39,10 @@ pub(super) struct Grants {
     to_groups: HashMap<GroupName, Vec<Granted>>,
 }
 
-/// The users of one revision, by their names.
+/// The users of one revision, by their names. Strangers choose none of them, and every request asks for one:
+/// hence a hash that is cheap and not made against chosen names.
 #[derive(Debug, Default)]
-pub(super) struct Members(HashMap<UserName, Member>);
+pub(super) struct Members(HashMap<UserName, Member, foldhash::fast::RandomState>);
 
 // === impl Grants ===
 
