@@ -40,7 +40,7 @@ impl FileState {
             self.durable.clone_from(&self.content);
             return;
         };
-        self.durable.resize(self.content.len(), 0);
+        resize(&mut self.durable, self.content.len());
         for page in std::mem::take(rewritten) {
             let range = page * PAGE..self.content.len().min((page + 1) * PAGE);
             self.durable[range.clone()].copy_from_slice(&self.content[range]);
@@ -104,7 +104,7 @@ impl FileState {
         };
         let before = std::mem::take(&mut self.content);
         self.content.clone_from(&self.durable);
-        self.content.resize(before.len(), 0);
+        resize(&mut self.content, before.len());
         for page in rewritten {
             let range = page * PAGE..before.len().min((page + 1) * PAGE);
             self.content[range.clone()].copy_from_slice(&before[range]);
@@ -116,8 +116,14 @@ impl FileState {
     fn extend(&mut self, len: usize) {
         let end = self.content.len();
         if len > end {
-            self.content.resize(len, 0);
+            resize(&mut self.content, len);
             self.holes.extend(end.div_ceil(PAGE)..len / PAGE);
         }
     }
+}
+
+/// As [`Vec::resize`] with zeros, which goes byte by byte where nothing is optimized.
+fn resize(bytes: &mut Vec<u8>, len: usize) {
+    bytes.truncate(len);
+    bytes.append(&mut vec![0; len - bytes.len()]);
 }
