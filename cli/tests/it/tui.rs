@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// Longer than any of this takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// What a key takes at most until it is seen.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
 /// What a program writes to get another screen, to give it back, and to show the cursor.
 const ENTERED: &str = "\x1b[?1049h";
 const LEFT: &str = "\x1b[?1049l";
@@ -74,6 +77,17 @@ impl Session {
         self.terminal.person.write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Types a letter that is nowhere on the screen; how long it took to be there.
+    #[track_caller]
+    fn is_seen_after(&mut self, letter: char) -> Duration {
+        let letter = letter.to_string();
+        assert!(!self.shown().contains(&letter), "{letter}");
+        let typed = Instant::now();
+        self.types(&letter);
+        self.sees(&letter);
+        typed.elapsed()
+    }
+
     /// Waits for its end, after which the terminal must be as it was.
     #[track_caller]
     fn ends_well(mut self) {
@@ -130,6 +144,40 @@ fn the_terminal_is_given_back_however_the_client_ends() {
         kill_process(Pid::from_child(&session.child), signal).unwrap();
         session.ends_well();
     }
+    server.stop();
+}
+
+/// The client looks up each second by itself: who waits for that sees a key when the second is over, and each
+/// of these early in it.
+#[test]
+fn a_key_is_seen_at_once_after_nothing_has_happened_for_a_while() {
+    let home = Home::new();
+    let server = home.serve_accounts(&[]);
+    let url = format!("http://{}", server.address);
+    let key = format!("floundr_admin:{PASSWORD}");
+    let mut session = Session::start(&home, &["tui", "--url", &url], &[("FLOUNDR_KEY", &key)]);
+    session.sees("epositories ");
+    session.types(":");
+    session.is_seen_after('\u{f8}');
+    let typed = [
+        (2_050, '\u{e4}'),
+        (1_100, '\u{e9}'),
+        (1_200, '\u{f1}'),
+        (2_150, '\u{f6}'),
+        (1_050, '\u{fc}'),
+        (1_150, '\u{df}'),
+        (1_100, '\u{e6}'),
+    ];
+    let mut took = typed.map(|(pause, letter)| {
+        std::thread::sleep(Duration::from_millis(pause));
+        session.is_seen_after(letter)
+    });
+    // A busy machine may hold up one of them, and an event bring one forward.
+    took.sort_unstable();
+    assert!(took[took.len() / 2] < AT_ONCE, "{took:?}");
+    // Ctrl-c, twice.
+    session.types("\x03\x03");
+    session.ends_well();
     server.stop();
 }
 
