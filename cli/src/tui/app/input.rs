@@ -169,7 +169,7 @@ impl App {
         self.with(id, |screen, cx| screen.moved(cx));
     }
 
-    /// First a search or a filter goes, then the place.
+    /// First a search or a filter goes, then the focus to the first pane, then one leaves the place.
     fn back(&mut self, may_quit: bool) {
         let pane = self.screen().focused();
         let is_searching = pane
@@ -183,6 +183,9 @@ impl App {
         }
         if !may_quit && is_filtering {
             return self.browse(|pane| pane.filter(""));
+        }
+        if self.screen().retreats() {
+            return;
         }
         let is_first = self.tab == Tab::Overview && self.stack().len() == 1;
         match (is_first, may_quit) {

@@ -44,6 +44,11 @@ pub(crate) trait Screen {
     /// A key of its own, or one of `Open`, `Left`, `Right`, `NextPane`, `PreviousPane`.
     fn act(&mut self, action: Action, count: Option<usize>, cx: &mut Context<'_>);
 
+    /// Gives the focus back to the first of its panes; whether another had it. Back means that first.
+    fn retreats(&mut self) -> bool {
+        false
+    }
+
     /// The cursor moved, or something was filtered.
     fn moved(&mut self, _cx: &mut Context<'_>) {}
 

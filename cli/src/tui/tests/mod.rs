@@ -12,3 +12,4 @@ mod docs;
 mod entry;
 mod journey;
 mod over_the_wire;
+mod panes;

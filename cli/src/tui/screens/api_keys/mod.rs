@@ -341,6 +341,14 @@ impl Screen for ApiKeys {
         }
     }
 
+    fn retreats(&mut self) -> bool {
+        let was_in_details = self.is_in_details;
+        if was_in_details {
+            (self.is_open, self.is_in_details) = (false, false);
+        }
+        was_in_details
+    }
+
     fn moved(&mut self, cx: &mut Context<'_>) {
         self.detail(cx.now);
     }

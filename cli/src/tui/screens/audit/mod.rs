@@ -349,6 +349,10 @@ impl Screen for Audit {
         }
     }
 
+    fn retreats(&mut self) -> bool {
+        std::mem::take(&mut self.is_in_detail)
+    }
+
     fn moved(&mut self, cx: &mut Context<'_>) {
         if !self.is_in_detail {
             self.empty_pages = 0;

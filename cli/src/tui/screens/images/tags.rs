@@ -313,6 +313,10 @@ impl Screen for Tags {
         }
     }
 
+    fn retreats(&mut self) -> bool {
+        std::mem::take(&mut self.peek_has_focus)
+    }
+
     fn moved(&mut self, cx: &mut Context<'_>) {
         self.settle(cx);
     }

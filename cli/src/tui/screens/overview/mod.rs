@@ -196,6 +196,14 @@ impl Screen for Overview {
         }
     }
 
+    fn retreats(&mut self) -> bool {
+        let was_browsing = std::mem::take(&mut self.is_browsing);
+        if was_browsing {
+            self.events.moved(crate::tui::widgets::Motion::First, None);
+        }
+        was_browsing
+    }
+
     fn moved(&mut self, _cx: &mut Context<'_>) {
         // Who moves about browses, without having said so.
         self.is_browsing |= self.events.cursor() > 0 || !self.events.searched().is_empty();

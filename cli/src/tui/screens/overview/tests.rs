@@ -1,6 +1,6 @@
 //! The overview: what is seen of a server that tells how it is, by whom, and where events lead.
 
-use crate::tui::message::{Failure, Request};
+use crate::tui::message::{Effect, Failure, Request};
 use crate::tui::server::{Address, Server};
 use crate::tui::tests::pilot::{NOW, Pilot, not_there, page, pictures};
 use crate::tui::theme::{Look, Theme};
@@ -250,6 +250,22 @@ fn a_refusal_is_no_loop() {
     pilot.sees("administrators only");
     pilot.keys("R");
     assert!(pilot.asked.len() > before);
+}
+
+#[test]
+fn back_ends_browsing_before_it_leaves() {
+    let mut pilot = Pilot::on((120, 40), Theme::Dark, quiet);
+    pilot.hear("push", json!({ "action": "push", "object": "a/b:1" }));
+    pilot.hear("push", json!({ "action": "push", "object": "a/b:2" }));
+    for back in ["<esc>", "q"] {
+        pilot.keys("j");
+        pilot.sees("Enter goes there");
+        pilot.keys(back);
+        pilot.sees("Enter browses");
+        assert!(!pilot.effects.contains(&Effect::Quit));
+    }
+    pilot.keys("q");
+    assert!(pilot.effects.contains(&Effect::Quit));
 }
 
 /// Fails unless an event is told like this, and `Enter` leads to this place.

@@ -328,6 +328,10 @@ impl Screen for Board {
         }
     }
 
+    fn retreats(&mut self) -> bool {
+        std::mem::replace(&mut self.focus, Pane::Usage) != Pane::Usage
+    }
+
     fn submitted(&mut self, dialog: &Dialog, cx: &mut Context<'_>) {
         match (self.asked.clone(), dialog) {
             (Some(Asked::Form(kind)), Dialog::Form(form)) => {

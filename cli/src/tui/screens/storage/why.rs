@@ -116,6 +116,10 @@ impl Screen for Why {
         }
     }
 
+    fn retreats(&mut self) -> bool {
+        std::mem::take(&mut self.is_in_detail)
+    }
+
     fn moved(&mut self, _cx: &mut Context<'_>) {
         if !self.is_in_detail {
             self.show();

@@ -239,6 +239,10 @@ impl Screen for Person {
         }
     }
 
+    fn retreats(&mut self) -> bool {
+        std::mem::replace(&mut self.focus, Focus::Grants) != Focus::Grants
+    }
+
     fn submitted(&mut self, dialog: &Dialog, cx: &mut Context<'_>) {
         match dialog {
             Dialog::Form(form) if self.is_asking_rights => {
