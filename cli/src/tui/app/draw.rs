@@ -8,6 +8,7 @@ use super::{App, Link};
 use crate::tui::keys::{Action, Binding, EVERYWHERE, Tab};
 use crate::tui::text::{scrub, span as time_span};
 use crate::tui::theme::{Look, Tone};
+use crate::tui::widgets::columns::without_middle;
 use crate::tui::widgets::span;
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
@@ -75,9 +76,13 @@ impl App {
         }
         let (text, tone) = self.state();
         let state = format!("{text} ");
+        let width = usize::from(width);
+        let state_width = Span::raw(state.as_str()).width();
+        // Why there is no connection may be long, and is cut off at its end.
+        let room = width.saturating_sub(state_width.min(width / 2) + 1);
+        let mut parts = without_middle(parts, room, look);
         let used: usize = parts.iter().map(Span::width).sum();
-        let gap = usize::from(width).saturating_sub(used + Span::raw(state.as_str()).width());
-        let gap = gap.max(1);
+        let gap = width.saturating_sub(used + state_width).max(1);
         parts.push(Span::raw(" ".repeat(gap)));
         parts.push(span(look, &state, tone));
         Line::from(parts)

@@ -136,6 +136,38 @@ fn no_size_of_the_terminal_is_too_small() {
 }
 
 #[test]
+fn a_long_way_is_shortened_in_its_middle_and_who_one_is_stays() {
+    let long = "team/a-name-that-goes-on/and-on/and-on/and-on/until-the-line-is-full";
+    let mut pilot = Pilot::new(not_there);
+    pilot.keys(&format!(":open {long}:v1<enter>"));
+    let first = |pilot: &Pilot| pilot.screen().lines().next().unwrap_or_default().to_owned();
+    let line = first(&pilot);
+    assert!(
+        line.starts_with(" floundr home \u{203a} Repositories"),
+        "{line}"
+    );
+    assert!(line.contains("\u{2026}"), "{line}");
+    assert!(line.ends_with("full \u{203a} v1 floundr_admin"), "{line}");
+    pilot.resize(160, 24);
+    let line = first(&pilot);
+    assert!(line.contains(&format!("{long} \u{203a} v1  ")), "{line}");
+    for (width, height) in [(20, 24), (3, 24), (1, 24)] {
+        pilot.resize(width, height);
+        assert!(first(&pilot).chars().count() <= usize::from(width));
+    }
+    // Letters that are two columns wide are not cut in half.
+    pilot.keys(&format!(":user {}<enter>", "\u{65e5}".repeat(60)));
+    for width in [79, 80] {
+        pilot.resize(width, 24);
+        assert!(
+            first(&pilot).ends_with(" floundr_admin"),
+            "{}",
+            first(&pilot)
+        );
+    }
+}
+
+#[test]
 fn q_on_the_overview_leaves_and_elsewhere_goes_back() {
     let mut pilot = Pilot::new(uploads);
     pilot.keys("gpq");

@@ -1,9 +1,10 @@
-//! Columns of tables: which have room, how wide they are, and how a cell is fitted into one.
+//! Columns of tables: which have room, how wide they are, and how a cell, or a line, is fitted into its room.
 
 use super::Cell;
 use crate::tui::text::clean;
-use crate::tui::theme::Look;
+use crate::tui::theme::{Look, Tone};
 use ratatui::layout::Alignment;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 /// One column.
@@ -90,6 +91,46 @@ pub(crate) fn fitted(text: &str, width: u16, look: Look) -> String {
         }
     }
     cut + look.ellipsis()
+}
+
+/// A line in at most `room` columns: with a mark in place of its middle if it is wider, as what tells lines
+/// apart stands at their ends.
+pub(crate) fn without_middle(
+    parts: Vec<Span<'static>>,
+    room: usize,
+    look: Look,
+) -> Vec<Span<'static>> {
+    if parts.iter().map(Span::width).sum::<usize>() <= room {
+        return parts;
+    }
+    let Some(kept) = room.checked_sub(1) else {
+        return Vec::new();
+    };
+    let letters = parts
+        .iter()
+        .flat_map(|part| part.styled_graphemes(Style::default()))
+        .map(|letter| Span::styled(letter.symbol.to_owned(), letter.style))
+        .collect::<Vec<_>>();
+    let half = kept / 2;
+    let mut line = fitting(letters.iter(), half);
+    let mut end = fitting(letters.iter().rev(), kept - half);
+    line.push(Span::styled(look.ellipsis(), look.style(Tone::Dim)));
+    end.reverse();
+    line.extend(end);
+    line
+}
+
+/// The first of these letters that have room.
+fn fitting<'a>(
+    letters: impl Iterator<Item = &'a Span<'static>>,
+    mut room: usize,
+) -> Vec<Span<'static>> {
+    let fitting = letters.take_while(|letter| {
+        let left = room.checked_sub(letter.width());
+        room = left.unwrap_or(0);
+        left.is_some()
+    });
+    fitting.cloned().collect()
 }
 
 /// The columns that have room, in their order, and how wide each is.
