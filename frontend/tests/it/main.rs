@@ -33,6 +33,7 @@ mod clients_upload;
 mod damage; // a flipped bit: found, not served, healed by a push
 mod listings; // tags, catalog: pages and links
 mod manage; // the management API beside them
+mod manage_artifacts; // which manifests are artifacts, and of which type
 mod manage_content; // its repositories, tags and manifests, and who sees them
 mod manage_events; // its status, events and audit log
 mod manage_uploads; // what is being pushed

@@ -74,7 +74,7 @@ impl Cast {
     }
 
     /// `admin` pushes a blob.
-    async fn push_blob(&self, repository: &str, content: &str) {
+    pub(crate) async fn push_blob(&self, repository: &str, content: &str) {
         let digest = sha256(content.as_bytes());
         let request = format!("POST /v2/{repository}/blobs/uploads/?digest={digest}");
         let headers = [("authorization", &*self.credentials("admin"))];
@@ -83,7 +83,7 @@ impl Cast {
     }
 
     /// `admin` pushes a manifest; its digest.
-    async fn push(&self, repository: &str, reference: &str, manifest: &Value) -> String {
+    pub(crate) async fn push(&self, repository: &str, reference: &str, manifest: &Value) -> String {
         let request = format!("PUT /v2/{repository}/manifests/{reference}");
         let media_type = manifest["mediaType"].as_str().unwrap();
         let credentials = self.credentials("admin");

@@ -1,7 +1,7 @@
 //! The manifests of a repository: listed, shown, deleted. What one says is read in `parts`.
 
 use super::done;
-use super::parts::Parts;
+use super::parts::{Parts, of_an_artifact};
 use crate::manage::call::Call;
 use crate::manage::etag::{EntityTag, tagged};
 use crate::manage::query::PageParameters;
@@ -40,6 +40,7 @@ struct Listed {
     /// The first tags that name it.
     tags: Vec<String>,
     more_tags: bool,
+    /// Null for an image: an artifact that names no type has that of its configuration.
     artifact_type: Option<String>,
 }
 
@@ -55,6 +56,7 @@ struct Shown {
     /// The first tags that name it.
     tags: Vec<String>,
     more_tags: bool,
+    /// Null for an image: an artifact that names no type has that of its configuration.
     artifact_type: Option<String>,
     annotations: BTreeMap<String, String>,
     /// The digest of the manifest it is about.
@@ -315,7 +317,7 @@ impl From<ManifestDetail> for Listed {
             pushed: manifest.pushed,
             tags: manifest.tags.iter().map(ToString::to_string).collect(),
             more_tags: manifest.more_tags,
-            artifact_type: manifest.artifact_type,
+            artifact_type: of_an_artifact(manifest.artifact_type),
         }
     }
 }
@@ -326,7 +328,7 @@ impl From<Referrer> for ShownReferrer {
             digest: referrer.digest.to_string(),
             media_type: referrer.media_type.to_string(),
             size_bytes: referrer.size,
-            artifact_type: referrer.artifact_type,
+            artifact_type: of_an_artifact(referrer.artifact_type),
             annotations: referrer.annotations.into_iter().collect(),
         }
     }

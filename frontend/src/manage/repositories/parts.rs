@@ -83,8 +83,15 @@ impl Descriptor {
     }
 }
 
+/// What is an artifact's type among what counts as one of a manifest, where a configuration's type stands in
+/// for one that is not named: an image's says that it is none.
+pub(super) fn of_an_artifact(artifact_type: Option<String>) -> Option<String> {
+    artifact_type.filter(|artifact_type| !IMAGE_CONFIGS.contains(&artifact_type.as_str()))
+}
+
 fn platform(value: &Value) -> Option<String> {
-    let part = |name: &str| value[name].as_str();
+    // Tools write what they do not know as an empty text.
+    let part = |name: &str| value[name].as_str().filter(|part| !part.is_empty());
     let mut platform = format!("{}/{}", part("os")?, part("architecture")?);
     if let Some(variant) = part("variant") {
         platform.push('/');
@@ -100,6 +107,16 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn an_image_is_no_artifact_by_the_type_of_its_configuration() {
+        for image in IMAGE_CONFIGS {
+            assert_eq!(of_an_artifact(Some(image.to_owned())), None);
+        }
+        let chart = Some("application/vnd.cncf.helm.config.v1+json".to_owned());
+        assert_eq!(of_an_artifact(chart.clone()), chart);
+        assert_eq!(of_an_artifact(None), None);
+    }
+
+    #[test]
     fn what_is_no_descriptor_is_left_out_and_the_rest_is_read() {
         let digest = Digest::of(Algorithm::Sha256, b"x");
         let text = digest.to_string();
@@ -109,6 +126,8 @@ mod tests {
             "manifests": [
                 {"digest": text, "size": -1, "platform": {"os": "linux", "architecture": "arm64", "variant": "v8"}},
                 {"digest": text, "platform": {"os": "linux"}},
+                {"digest": text, "platform": {"os": "", "architecture": ""}},
+                {"digest": text, "platform": {"os": "linux", "architecture": "arm", "variant": ""}},
             ],
             "subject": null,
             "annotations": {"a": "b", "c": 1},
@@ -119,7 +138,7 @@ mod tests {
         let platforms = parts.manifests.iter().map(|one| one.platform.as_deref());
         assert_eq!(
             platforms.collect::<Vec<_>>(),
-            [Some("linux/arm64/v8"), None]
+            [Some("linux/arm64/v8"), None, None, Some("linux/arm")]
         );
         assert_eq!(parts.manifests[0].size, None);
         assert_eq!(parts.subject, None);

@@ -183,9 +183,13 @@ impl<'a> Shown<'a> {
         if !all.is_empty() {
             return Some(all.join("  "));
         }
-        let config = &self.0["config"]["content"];
-        let (os, arch) = (config["os"].as_str()?, config["architecture"].as_str()?);
-        Some(match config["variant"].as_str() {
+        let config = self.0["config"]["content"].as_object()?;
+        // Tools write what they do not know as an empty text.
+        let part = |name: &str| config.get(name)?.as_str().filter(|part| !part.is_empty());
+        let Some((os, arch)) = part("os").zip(part("architecture")) else {
+            return Some("-".to_owned());
+        };
+        Some(match part("variant") {
             Some(variant) => format!("{os}/{arch}/{variant}"),
             None => format!("{os}/{arch}"),
         })

@@ -37,6 +37,21 @@ fn the_history_of_a_tag_looks_like_this() {
 }
 
 #[test]
+fn an_image_that_does_not_say_its_platform_has_none() {
+    let mut server = Server::team();
+    let mut pilot = Pilot::new(move |request: &Request| {
+        let mut answer = server.answer(request)?;
+        if let Some(content) = answer["config"]["content"].as_object_mut() {
+            content.insert("os".to_owned(), json!(""));
+            content.insert("architecture".to_owned(), json!(""));
+        }
+        Ok(answer)
+    });
+    pilot.keys(":open team/app:v1<enter>");
+    pilot.sees("platform      - ");
+}
+
+#[test]
 fn one_goes_from_an_index_into_its_manifests_and_back() {
     let mut pilot = at_manifest(":latest", "<tab>j<enter>");
     pilot.sees("38.1 MiB");
