@@ -100,6 +100,30 @@ pub(crate) fn short(digest: &str) -> &str {
     digest.get(..colon.saturating_add(13)).unwrap_or(digest)
 }
 
+/// A text in lines of at most `room` letters: broken between words, and within one that is longer.
+pub(crate) fn wrapped(text: &str, room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let letters: Vec<char> = word.chars().collect();
+        for (place, part) in letters.chunks(room.max(1)).enumerate() {
+            let Some(line) = lines.last_mut() else {
+                continue;
+            };
+            let used = line.chars().count();
+            let has_room = used == 0 || (place == 0 && used + 1 + part.len() <= room);
+            if !has_room {
+                lines.push(part.iter().collect());
+                continue;
+            }
+            if used > 0 {
+                line.push(' ');
+            }
+            line.extend(part);
+        }
+    }
+    lines
+}
+
 /// A text of an answer; empty when there is none.
 pub(crate) fn string(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
@@ -148,6 +172,14 @@ mod tests {
     fn one_is_no_plural() {
         assert_eq!(counted(1, "tag"), "1 tag");
         assert_eq!(counted(0, "tag"), "0 tags");
+    }
+
+    #[test]
+    fn a_long_text_is_broken_between_words_and_a_long_word_within() {
+        assert_eq!(wrapped("a bc def", 4), ["a bc", "def"]);
+        assert_eq!(wrapped("a bcdefg", 4), ["a", "bcde", "fg"]);
+        assert_eq!(wrapped("", 4), [""]);
+        assert_eq!(wrapped("ab", 0), ["a", "b"]);
     }
 
     #[test]

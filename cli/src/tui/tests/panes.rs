@@ -4,7 +4,8 @@ use super::pilot::{Pilot, not_there};
 use crate::tui::theme::Theme;
 
 /// What leads to each of them.
-const SCREENS: [&str; 6] = [
+const SCREENS: [&str; 7] = [
+    "gr",
     ":open team/app<enter>",
     ":user jo<enter>",
     "gk",

@@ -70,6 +70,7 @@ const WIDE: u16 = 120;
 pub(super) struct Repositories {
     pane: Pane,
     details: Details,
+    is_in_details: bool,
     /// What is asked before a form or a question can be put up.
     looked_up: Option<(Ticket, String, Action)>,
     /// What the dialog over the screen is about.
@@ -108,6 +109,7 @@ impl Repositories {
         Self {
             pane: Pane::new(),
             details: Details::default(),
+            is_in_details: false,
             looked_up: None,
             about: None,
             sent: Vec::new(),
@@ -124,6 +126,12 @@ impl Repositories {
         if self.looked_up.as_ref().is_some_and(is_other) {
             self.look_up_no_more(cx);
         }
+        self.details.write(self.pane.selected());
+    }
+
+    /// Whether keys go to the details: not while there is no room for them.
+    fn reads_details(&self) -> bool {
+        self.is_in_details && self.details.is_seen()
     }
 
     fn look_up_no_more(&mut self, cx: &mut Context<'_>) {
@@ -276,6 +284,9 @@ impl Screen for Repositories {
     }
 
     fn focused(&mut self) -> Option<&mut dyn Browse> {
+        if self.reads_details() {
+            return Some(self.details.browse());
+        }
         Some(&mut self.pane)
     }
 
@@ -299,6 +310,10 @@ impl Screen for Repositories {
                     cx.copy(row.figures.name.as_str(), &row.figures.name);
                 }
             }
+            Action::NextPane | Action::PreviousPane => {
+                self.is_in_details = !self.reads_details() && self.details.is_seen();
+            }
+            Action::Left if self.reads_details() => self.is_in_details = false,
             Action::OpenAll => self.pane.fold_all(true),
             Action::CloseAll => self.pane.fold_all(false),
             Action::Right if self.pane.fold(true) => {}
@@ -311,6 +326,12 @@ impl Screen for Repositories {
             _ => {}
         }
         self.follow(cx);
+    }
+
+    fn retreats(&mut self) -> bool {
+        let was_there = self.reads_details();
+        self.is_in_details = false;
+        was_there
     }
 
     fn moved(&mut self, cx: &mut Context<'_>) {
@@ -336,7 +357,9 @@ impl Screen for Repositories {
         if self.pane.answered(ticket, &reply, cx) {
             return self.follow(cx);
         }
-        self.details.answered(ticket, &reply);
+        if self.details.answered(ticket, &reply) {
+            return self.details.write(self.pane.selected());
+        }
         let is_asked = |asked: &mut (Ticket, String)| asked.0 == ticket;
         if let Some((_, name)) = self.until.take_if(is_asked) {
             return tell_until(&name, &reply, cx);
@@ -398,6 +421,9 @@ impl Screen for Repositories {
     fn tick(&mut self, cx: &mut Context<'_>) {
         self.pane.tick(cx);
         self.details.tick(cx);
+        if self.details.is_misfit() {
+            self.details.write(self.pane.selected());
+        }
     }
 
     fn is_loading(&self) -> bool {
@@ -414,7 +440,13 @@ impl Screen for Repositories {
             width: area.width - beside.min(64),
             ..area
         };
-        let inside = pane(frame, tree, &self.pane.title(), paint.look, true);
+        let inside = pane(
+            frame,
+            tree,
+            &self.pane.title(),
+            paint.look,
+            !self.reads_details(),
+        );
         self.pane.draw(frame, inside, paint);
         if beside == 0 {
             return self.details.hide();
@@ -424,6 +456,7 @@ impl Screen for Repositories {
             width: area.width - tree.width,
             ..area
         };
-        self.details.draw(frame, rest, self.pane.selected(), paint);
+        self.details
+            .draw(frame, rest, paint.look, self.reads_details());
     }
 }

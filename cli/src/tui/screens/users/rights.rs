@@ -3,7 +3,7 @@
 use super::rows::PERMISSIONS;
 use crate::tui::app::context::Context;
 use crate::tui::message::{Failure, Reply, Request, Ticket};
-use crate::tui::text::{encoded, strings};
+use crate::tui::text::{encoded, strings, wrapped};
 use crate::tui::theme::{Paint, Tone};
 use crate::tui::widgets::form::{Field, Form};
 use crate::tui::widgets::textview::{Parts, TextView};
@@ -139,30 +139,6 @@ impl Rights {
     }
 }
 
-/// A reason in lines that fit behind the words on a screen of 80 columns.
-fn wrapped(reason: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in reason.split(' ') {
-        let letters: Vec<char> = word.chars().collect();
-        for (place, part) in letters.chunks(REASON).enumerate() {
-            let Some(line) = lines.last_mut() else {
-                continue;
-            };
-            let used = line.chars().count();
-            let has_room = used == 0 || (place == 0 && used + 1 + part.len() <= REASON);
-            if !has_room {
-                lines.push(part.iter().collect());
-                continue;
-            }
-            if used > 0 {
-                line.push(' ');
-            }
-            line.extend(part);
-        }
-    }
-    lines
-}
-
 /// An answer in lines: the word first, and a reason in each.
 fn told(action: &str, answer: Option<&Result<Explained, String>>) -> Vec<Parts> {
     let (word, tone, because) = match answer {
@@ -180,7 +156,7 @@ fn told(action: &str, answer: Option<&Result<Explained, String>>) -> Vec<Parts> 
             (word, tone, because.clone())
         }
     };
-    let mut because = because.iter().flat_map(|reason| wrapped(reason));
+    let mut because = because.iter().flat_map(|reason| wrapped(reason, REASON));
     let first = vec![
         (format!("{action:12}"), Tone::Plain),
         (format!("{word:9}"), tone),

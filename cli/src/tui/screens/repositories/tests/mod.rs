@@ -226,6 +226,39 @@ fn whoever_does_not_administer_the_server_is_told_so_by_the_form() {
 }
 
 #[test]
+fn details_are_scrolled_and_searched_when_they_have_the_focus() {
+    let mut server = Server::small();
+    let rules: Vec<String> = (0..60).map(|rule| format!("rule-{rule}/**")).collect();
+    server.repositories.get_mut("team/app").unwrap()["rules"] = json!(rules);
+    let mut pilot = Pilot::on((120, 24), Theme::Dark, server.fake());
+    pilot.keys("gr4j");
+    drop(pilot.screen());
+    pilot.wait(250);
+    pilot.sees("rule-0/**");
+    pilot.sees_no("you may");
+    pilot.keys("<tab>");
+    drop(pilot.screen());
+    pilot.keys("G");
+    pilot.sees("you may    pull push");
+    pilot.sees_no("rule-0/**");
+    pilot.sees("Repositories 6");
+    pilot.keys("/rule-31/<enter>");
+    pilot.sees("rule-31/**");
+    // What is done is done with the repository that is told of.
+    pilot.keys("y");
+    assert_eq!(pilot.copied(), ["team/app"]);
+    // Where there is no room for them keys go to the tree.
+    pilot.resize(80, 24);
+    drop(pilot.screen());
+    pilot.keys("<tab>jy");
+    assert_eq!(pilot.copied(), ["team/app", "team/web/"]);
+    pilot.resize(120, 24);
+    drop(pilot.screen());
+    pilot.keys("<tab>hky");
+    assert_eq!(pilot.copied().last(), Some(&"team/app"));
+}
+
+#[test]
 fn details_are_asked_for_when_the_cursor_rests_and_there_is_room() {
     let mut pilot = Pilot::on((80, 24), Theme::Dark, Server::small().fake());
     let shown = |pilot: &Pilot| {
