@@ -169,13 +169,20 @@ impl App {
     }
 }
 
-/// The keys of a screen, as many as there is room for, and behind them the general ones, always.
+/// The keys of a screen, as many as there is room for, and behind them the general ones: help before the
+/// others where there is not even room for these.
 fn keys(own: &[Binding], width: u16, look: Look) -> Line<'static> {
     const GENERAL: [(&str, &str); 3] = [("/", "search"), (":", "command"), ("?", "help")];
     let length = |(key, what): &(&str, &str)| key.chars().count() + what.chars().count() + 3;
-    let general: usize = GENERAL.iter().map(length).sum();
     // The two spaces behind the last are not missed.
-    let mut room = (usize::from(width) + 1).saturating_sub(general);
+    let mut room = usize::from(width) + 1;
+    let mut general: Vec<_> = GENERAL.iter().rev().collect();
+    general.retain(|entry| {
+        let left = room.checked_sub(length(entry));
+        room = left.unwrap_or(room);
+        left.is_some()
+    });
+    let general = general.into_iter().rev().copied();
     let own = own.iter().map(|binding| {
         let key = binding.keys.split(' ').next().unwrap_or_default();
         let what = binding.help.split([';', ',', ':']).next();
@@ -187,7 +194,7 @@ fn keys(own: &[Binding], width: u16, look: Look) -> Line<'static> {
         left.is_some()
     });
     let mut parts = vec![Span::raw(" ")];
-    for (key, what) in fitting.chain(GENERAL) {
+    for (key, what) in fitting.chain(general) {
         parts.push(span(look, key, Tone::Accent));
         parts.push(span(look, &format!(" {what}  "), Tone::Dim));
     }

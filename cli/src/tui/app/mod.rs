@@ -229,11 +229,15 @@ impl App {
     /// Goes to a place of another tab: on top of its first.
     fn go(&mut self, place: Place) {
         let tab = place.tab();
-        if tab != self.tab {
+        let is_other = tab != self.tab;
+        let keys = self.here().map_or(&[][..], |here| here.screen.keys());
+        if is_other {
             self.tab_before = self.tab;
         }
         self.tab = tab;
-        self.stack();
+        if let (true, Some(open)) = (is_other, self.stack().last_mut()) {
+            open.screen.entered_from(keys);
+        }
         if let Place::Tab(_) = place {
             return;
         }

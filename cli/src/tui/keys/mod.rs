@@ -102,7 +102,7 @@ pub(crate) enum Tab {
 }
 
 /// By which keys and under which name something is done.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Binding {
     /// The keys, with spaces between those that do the same: `j <down>`, `gg`, `<c-d>`.
     pub(crate) keys: &'static str,

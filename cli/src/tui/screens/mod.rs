@@ -32,6 +32,9 @@ pub(crate) trait Screen {
         &[]
     }
 
+    /// One came here from a screen with these keys.
+    fn entered_from(&mut self, _keys: &'static [super::keys::Binding]) {}
+
     /// Asks for all it shows: when it is opened, when the server is back, when the user wants it.
     fn load(&mut self, cx: &mut Context<'_>);
 

@@ -45,6 +45,53 @@ fn every_key_is_on_the_help_screen() {
 }
 
 #[test]
+fn help_begins_with_the_keys_of_the_screen_one_came_from() {
+    let mut pilot = Pilot::new(uploads);
+    let first = |pilot: &Pilot| {
+        let screen = pilot.screen();
+        let line = screen.lines().nth(3).unwrap_or_default().to_owned();
+        line.trim_matches(['\u{2502}', ' ']).to_owned()
+    };
+    for (screen, section) in [
+        ("go", "Everywhere"),
+        ("gp", "Uploads"),
+        ("gr", "Repositories"),
+        (":open team/app<enter>", "Tags"),
+        ("gs", "Collection and storage"),
+    ] {
+        pilot.keys(screen);
+        // From the last time on another line, and with a filter.
+        pilot.keys("?Gfkey<enter>q?");
+        assert_eq!(first(&pilot), section, "{screen}");
+        // Who is there already stays where they are.
+        pilot.keys("3j?");
+        assert_eq!(first(&pilot), section, "{screen}");
+        pilot.keys("q");
+    }
+}
+
+#[test]
+fn keys_that_do_not_fit_into_the_last_line_are_left_out_whole() {
+    let mut pilot = Pilot::new(uploads);
+    pilot.keys("gp");
+    let last = |pilot: &Pilot| pilot.screen().lines().last().map(str::to_owned);
+    for (width, line) in [
+        (80, " d end the upload  / search  : command  ? help"),
+        (29, " / search  : command  ? help"),
+        (28, " / search  : command  ? help"),
+        (27, " : command  ? help"),
+        (20, " : command  ? help"),
+        (17, " / search  ? help"),
+        (16, " ? help"),
+        (7, " ? help"),
+        (6, ""),
+    ] {
+        pilot.resize(width, 24);
+        assert_eq!(last(&pilot).as_deref(), Some(line), "{width}");
+    }
+}
+
+#[test]
 fn help_is_in_two_columns_where_there_is_room() {
     let mut pilot = Pilot::new(uploads);
     pilot.resize(200, 50);
