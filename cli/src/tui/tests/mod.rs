@@ -11,5 +11,6 @@ mod chaos;
 mod docs;
 mod entry;
 mod journey;
+mod meanwhile;
 mod over_the_wire;
 mod panes;

@@ -89,7 +89,7 @@ enum About {
     New,
     Edit(Settings),
     Publish(Settings),
-    Delete(String),
+    Delete(Settings),
 }
 
 /// What was asked to be changed.
@@ -152,16 +152,6 @@ impl Repositories {
         };
         let name = repository.name.clone();
         match action {
-            Action::Delete => {
-                let text = format!(
-                    "Deletes {name} with all that is in it: {}, {}, {}. Until the undo period of the server has passed, u restores it.",
-                    counted(repository.tags, "tag"),
-                    counted(repository.manifests, "manifest"),
-                    bytes(repository.own_bytes)
-                );
-                cx.question(Question::typed("Delete a repository", text, &name));
-                self.about = Some(About::Delete(name));
-            }
             Action::CopyOther if cx.registry.is_empty() => {
                 cx.warn("under which address it is pulled from is not known here");
             }
@@ -169,7 +159,7 @@ impl Repositories {
                 let line = format!("docker pull {}/{name}", cx.registry);
                 cx.copy(line.as_str(), &line);
             }
-            // What is set has to be known before it is changed, with its version.
+            // What is set has to be known before it is changed, or goes, with its version.
             _ => {
                 let ticket = cx.ask(Request::get(path_of(&name)));
                 self.looked_up = Some((ticket, name, action));
@@ -188,7 +178,9 @@ impl Repositories {
 
     /// Puts up a form, or a question, about what was looked up.
     fn know(&mut self, settings: Settings, action: Action, cx: &mut Context<'_>) {
-        if action == Action::Edit {
+        if action == Action::Delete {
+            self.ask_to_delete(settings, cx);
+        } else if action == Action::Edit {
             let fields = settings.fields(cx.me.is_administrator);
             cx.fill_in(Form::new(format!("Edit {}", settings.name), fields));
             self.about = Some(About::Edit(settings));
@@ -199,6 +191,22 @@ impl Repositories {
             cx.question(Question::new("Make it public", text));
             self.about = Some(About::Publish(settings));
         }
+    }
+
+    fn ask_to_delete(&mut self, settings: Settings, cx: &mut Context<'_>) {
+        // Nothing is asked about a row that is not there any more.
+        let Some(repository) = self.pane.repository() else {
+            return;
+        };
+        let name = &settings.name;
+        let text = format!(
+            "Deletes {name} with all that is in it: {}, {}, {}. Until the undo period of the server has passed, u restores it.",
+            counted(repository.tags, "tag"),
+            counted(repository.manifests, "manifest"),
+            bytes(repository.own_bytes)
+        );
+        cx.question(Question::typed("Delete a repository", text, name));
+        self.about = Some(About::Delete(settings));
     }
 
     /// Makes a repository public that is not, and the other way round.
@@ -344,8 +352,8 @@ impl Screen for Repositories {
             (Some(About::New), Dialog::Form(form)) => self.create(form, cx),
             (Some(About::Edit(before)), Dialog::Form(form)) => self.edit(&before, form, cx),
             (Some(About::Publish(settings)), Dialog::Question(_)) => self.publish(&settings, cx),
-            (Some(About::Delete(name)), Dialog::Question(_)) => {
-                let request = Request::delete(path_of(&name));
+            (Some(About::Delete(Settings { name, etag, .. })), Dialog::Question(_)) => {
+                let request = Request::delete(path_of(&name)).only_if(etag);
                 let said = format!("{name} was deleted; u restores it");
                 self.send(request, said, Change::Deleted(name), cx);
             }

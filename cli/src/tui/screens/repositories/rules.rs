@@ -49,7 +49,7 @@ const ROOMY: u16 = 18;
 pub(super) struct Rules {
     listing: Listing<Rule>,
     /// What is asked before the form can be put up.
-    looked_up: Option<(Ticket, String)>,
+    looked_up: Option<(Ticket, String, Action)>,
     about: Option<About>,
     /// The pattern of the rule that is being set, to find it in the list afterwards.
     set: Option<String>,
@@ -60,7 +60,7 @@ pub(super) struct Rules {
 enum About {
     New,
     Edit(Settings),
-    Delete(String),
+    Delete(Settings),
 }
 
 /// A rule.
@@ -87,7 +87,7 @@ impl Rules {
     }
 
     fn look_up_no_more(&mut self, cx: &mut Context<'_>) {
-        if let Some((ticket, _)) = self.looked_up.take() {
+        if let Some((ticket, ..)) = self.looked_up.take() {
             cx.give_up(ticket);
         }
     }
@@ -102,6 +102,25 @@ impl Rules {
                 self.set = Some(rule.name);
             }
             Err(why) => cx.refuse(why),
+        }
+    }
+
+    /// Puts up a form, or a question, about what was looked up.
+    fn know(&mut self, rule: Settings, action: Action, cx: &mut Context<'_>) {
+        let on = &rule.name;
+        if action == Action::Delete {
+            let text = format!(
+                "Delete the rule on {on} ({})? The repositories stay; they behave by the other rules then.",
+                rule.said()
+            );
+            cx.question(Question::new("Delete a rule", text));
+            self.about = Some(About::Delete(rule));
+        } else {
+            cx.fill_in(Form::new(
+                format!("Edit the rule on {on}"),
+                rule.fields(true),
+            ));
+            self.about = Some(About::Edit(rule));
         }
     }
 
@@ -146,17 +165,10 @@ impl Screen for Rules {
         };
         let on = rule.settings.name.clone();
         match action {
-            Action::Edit | Action::Open => {
+            // What it says has to be known before it is changed, or goes, with its version.
+            Action::Edit | Action::Open | Action::Delete => {
                 let ticket = cx.ask(Request::get(path_of(&on)));
-                self.looked_up = Some((ticket, on));
-            }
-            Action::Delete => {
-                let text = format!(
-                    "Delete the rule on {on} ({})? The repositories stay; they behave by the other rules then.",
-                    rule.said()
-                );
-                cx.question(Question::new("Delete a rule", text));
-                self.about = Some(About::Delete(on));
+                self.looked_up = Some((ticket, on, action));
             }
             Action::Copy => cx.copy(on.as_str(), &on),
             _ => {}
@@ -171,9 +183,12 @@ impl Screen for Rules {
         match (self.about.clone(), dialog) {
             (Some(About::New), Dialog::Form(form)) => self.make(form, cx),
             (Some(About::Edit(before)), Dialog::Form(form)) => self.put(&before, form, cx),
-            (Some(About::Delete(on)), Dialog::Question(_)) => {
-                let said = format!("the rule on {on} was deleted");
-                cx.change(Request::delete(path_of(&on)), said);
+            (Some(About::Delete(rule)), Dialog::Question(_)) => {
+                let said = format!("the rule on {} was deleted", rule.name);
+                cx.change(
+                    Request::delete(path_of(&rule.name)).only_if(rule.etag),
+                    said,
+                );
             }
             _ => {}
         }
@@ -183,17 +198,12 @@ impl Screen for Rules {
         if self.listing.answered(ticket, &reply, cx) {
             return;
         }
-        let is_it = |asked: &mut (Ticket, String)| asked.0 == ticket;
-        let Some((_, on)) = self.looked_up.take_if(is_it) else {
+        let is_it = |asked: &mut (Ticket, String, Action)| asked.0 == ticket;
+        let Some((_, on, action)) = self.looked_up.take_if(is_it) else {
             return;
         };
         match reply {
-            Ok(reply) => {
-                let settings = Settings::read(&on, &reply);
-                let form = Form::new(format!("Edit the rule on {on}"), settings.fields(true));
-                self.about = Some(About::Edit(settings));
-                cx.fill_in(form);
-            }
+            Ok(reply) => self.know(Settings::read(&on, &reply), action, cx),
             Err(failure) => cx.warn(failure.to_string()),
         }
     }
@@ -269,23 +279,7 @@ impl Screen for Rules {
 // === impl Rule ===
 
 impl Rule {
-    /// What it says, in a few words.
-    fn said(&self) -> String {
-        let Settings {
-            is_public,
-            quota,
-            immutable_tags,
-            ..
-        } = &self.settings;
-        let parts = [
-            is_public.then(|| "public".to_owned()),
-            quota.map(|quota| format!("quota {}", bytes(quota))),
-            (!immutable_tags.is_empty()).then(|| format!("immutable {}", immutable_tags.join(" "))),
-        ];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        parts.join(", ")
-    }
-
+    /// What is held, and how much of the quota that is.
     fn used_said(&self, paint: Paint) -> String {
         match (self.used, self.settings.quota) {
             (Some(used), Some(quota)) => {

@@ -51,6 +51,18 @@ impl Settings {
         }
     }
 
+    /// What it sets, in one line.
+    pub(super) fn said(&self) -> String {
+        let tags = &self.immutable_tags;
+        let parts = [
+            self.is_public.then(|| "public".to_owned()),
+            self.quota.map(|quota| format!("quota {}", bytes(quota))),
+            (!tags.is_empty()).then(|| format!("immutable {}", tags.join(" "))),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        parts.join(", ")
+    }
+
     /// The fields of what can be set.
     pub(super) fn fields(&self, may_set_quota: bool) -> Vec<Field> {
         let quota = if may_set_quota {

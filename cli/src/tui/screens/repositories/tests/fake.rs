@@ -109,7 +109,7 @@ impl Server {
         self.versions.entry(name.to_owned()).or_insert(1)
     }
 
-    fn answer(&mut self, request: &Request) -> Result<Value, Failure> {
+    pub(super) fn answer(&mut self, request: &Request) -> Result<Value, Failure> {
         let path = request.path.split('?').next().unwrap().to_owned();
         let path = path.replace("%2F", "/").replace("%2A", "*");
         let body = request.body.clone().unwrap_or_default();
@@ -175,16 +175,18 @@ impl Server {
         body: &Value,
         request: &Request,
     ) -> Result<Value, Failure> {
+        if matches!(method, "DELETE" | "PATCH") {
+            let seen = format!("\"{}\"", self.version(name));
+            if request.if_match.as_ref() != Some(&seen) {
+                return Err(refused(&(412, format!("{name} is {seen} by now"))));
+            }
+        }
         if method == "DELETE" {
             self.repositories.remove(name);
             self.deleted.insert(name.to_owned(), deleted(name));
             return Ok(Value::Null);
         }
         if method == "PATCH" {
-            let seen = format!("\"{}\"", self.version(name));
-            if request.if_match.as_ref() != Some(&seen) {
-                return Err(refused(&(412, format!("{name} is {seen} by now"))));
-            }
             *self.version(name) += 1;
         }
         let version = *self.version(name);
@@ -209,12 +211,14 @@ impl Server {
         mut body: Value,
         request: &Request,
     ) -> Result<Value, Failure> {
+        if matches!(method, "PUT" | "DELETE") {
+            let seen = self.rules.contains_key(on).then(|| RULE.to_owned());
+            if request.if_match != seen {
+                return Err(refused(&(412, format!("{on} is {seen:?} by now"))));
+            }
+        }
         match method {
             "PUT" => {
-                let seen = self.rules.contains_key(on).then(|| RULE.to_owned());
-                if request.if_match != seen {
-                    return Err(refused(&(412, format!("{on} is {seen:?} by now"))));
-                }
                 let says_nothing = body["public"] == false
                     && body["quota_bytes"].is_null()
                     && body["immutable_tags"] == json!([]);

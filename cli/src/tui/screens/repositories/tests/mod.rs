@@ -5,7 +5,7 @@ mod rules;
 mod trash;
 mod tree;
 
-use crate::tui::message::Effect;
+use crate::tui::message::{Effect, Request};
 use crate::tui::tests::pilot::{Pilot, pictures};
 use crate::tui::theme::Theme;
 use fake::{Server, repository};
@@ -129,7 +129,7 @@ fn a_repository_is_deleted_by_its_name_and_u_restores_the_last_one() {
     pilot.keys("y<enter>");
     assert!(pilot.asked.iter().all(|asked| asked.starts_with("GET ")));
     pilot.keys("<backspace>team/app<enter>");
-    pilot.has_asked("DELETE /repositories/team%2Fapp");
+    pilot.has_asked(r#"DELETE /repositories/team%2Fapp if "1""#);
     pilot.sees("team/app was deleted; u restores it, until 2026-09-22 13:13:20 UTC");
     pilot.sees("Repositories 5");
     pilot.keys("u");
@@ -141,12 +141,30 @@ fn a_repository_is_deleted_by_its_name_and_u_restores_the_last_one() {
 }
 
 #[test]
+fn a_repository_that_somebody_else_changed_meanwhile_is_not_deleted() {
+    let mut server = Server::small();
+    let mut pilot = Pilot::new(move |request: &Request| {
+        if request.method == http::Method::DELETE {
+            server.versions.insert("team/app".to_owned(), 2);
+        }
+        server.answer(request)
+    });
+    pilot.keys("gr4jdteam/app<enter>");
+    pilot.sees("team/app is \"2\" by now");
+    pilot.sees("Repositories 6");
+    // Asked for once more it is deleted as it is then.
+    pilot.keys("<esc>dteam/app<enter>");
+    pilot.has_asked(r#"DELETE /repositories/team%2Fapp if "2""#);
+    pilot.sees("Repositories 5");
+}
+
+#[test]
 fn what_cannot_be_restored_is_told_and_not_in_the_way_of_what_was_deleted_before() {
     let mut server = Server::small();
     server.is_taken = Some("tools".to_owned());
     let mut pilot = Pilot::new(server.fake());
     pilot.keys("gr4jdteam/app<enter>Gdtools<enter>");
-    pilot.has_asked("DELETE /repositories/tools");
+    pilot.has_asked(r#"DELETE /repositories/tools if "1""#);
     pilot.keys("u");
     pilot.sees("there is a repository tools by now");
     pilot.keys("u");

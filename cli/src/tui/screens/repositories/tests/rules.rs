@@ -67,7 +67,7 @@ fn a_rule_goes_after_a_yes() {
     pilot.keys("n");
     assert!(pilot.asked.iter().all(|asked| asked.starts_with("GET ")));
     pilot.keys("dy");
-    pilot.has_asked("DELETE /rules/team%2F%2A%2A");
+    pilot.has_asked(r#"DELETE /rules/team%2F%2A%2A if "7""#);
     pilot.sees("Rules 2");
 }
 
