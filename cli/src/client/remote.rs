@@ -3,6 +3,8 @@
 //! Invariants:
 //! 1. A certificate is checked against the system's authorities and the ones of `ca_file`, always.
 //! 2. Nothing that is printed has more of a key than the part that lists show.
+//! 3. A machine that is gone is waited for no longer than [`SILENCE`]; one that is there, for as long as its
+//!    answer takes.
 
 use super::exchange::{self, Refusal};
 use crate::config::{Config, server_address};
@@ -18,6 +20,8 @@ use http::{Request, Response, StatusCode, Uri};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use socket2::{SockRef, TcpKeepalive};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +32,9 @@ use tokio_rustls::TlsConnector;
 /// How long a server may take until it is connected: it is a network away.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long the machine elsewhere may confirm nothing until it is taken for gone.
+const SILENCE: Duration = Duration::from_secs(40);
+
 /// A server elsewhere.
 #[derive(Debug)]
 pub(crate) struct Remote {
@@ -37,6 +44,7 @@ pub(crate) struct Remote {
     prefix: String,
     tls: Option<Arc<ClientConfig>>,
     credentials: Option<Credentials>,
+    silence: Duration,
 }
 
 /// What a server is asked over.
@@ -92,7 +100,14 @@ impl Remote {
             prefix: uri.path().trim_end_matches('/').to_owned(),
             tls,
             credentials,
+            silence: SILENCE,
         })
+    }
+
+    /// The same, taken for gone after another time.
+    pub(crate) fn within(mut self, silence: Duration) -> Self {
+        self.silence = silence;
+        self
     }
 
     /// Asks, with the credentials.
@@ -162,7 +177,9 @@ impl Remote {
                 Some((TlsConnector::from(Arc::clone(config)), name))
             }
         };
-        Ok((TcpStream::connect((host, port)).await?, tls))
+        let stream = TcpStream::connect((host, port)).await?;
+        watch(&stream, self.silence)?;
+        Ok((stream, tls))
     }
 
     /// A request as this server wants it: below its path, with the credentials.
@@ -186,7 +203,7 @@ impl Remote {
     }
 
     /// What failed while TLS was agreed upon, with what to do about it.
-    fn distrust(&self, error: &std::io::Error) -> Error {
+    fn distrust(&self, error: &io::Error) -> Error {
         use rustls::CertificateError::{BadSignature, UnknownIssuer};
         let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
         let next = match cause {
@@ -197,6 +214,21 @@ impl Remote {
         };
         anyhow!("cannot trust {}: {error}{next}", self.url)
     }
+}
+
+/// Has the system break a connection off whose other end has confirmed nothing for so long, neither what it
+/// was sent nor that it is still there. It is the system there that confirms, however long its server works:
+/// the time that an answer takes is not bounded by this.
+fn watch(stream: &TcpStream, silence: Duration) -> io::Result<()> {
+    // The system counts in seconds.
+    let part = |of: u32| (silence / of).max(Duration::from_secs(1));
+    let asking = TcpKeepalive::new()
+        .with_time(part(2))
+        .with_interval(part(8));
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(&asking)?;
+    // Without it what was sent is sent again for a quarter of an hour before anything is given up.
+    socket.set_tcp_user_timeout(Some(silence))
 }
 
 /// What HTTPS needs: the authorities that are trusted.
@@ -291,6 +323,8 @@ impl Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use socket2::SockFilter;
+    use tokio::io::AsyncReadExt as _;
 
     fn parsed(text: &str) -> Result<Credentials> {
         Credentials::parse(&text.to_owned().into())
@@ -313,6 +347,28 @@ mod tests {
             let error = parsed(bad).unwrap_err().to_string();
             assert!(!error.contains("swordfish"), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_command_does_not_wait_for_a_machine_that_is_gone() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut bytes = [0; 4096];
+            assert!(stream.read(&mut bytes).await.unwrap() > 0);
+            // Lets in nothing of what comes from now on.
+            let nothing = SockFilter::new(0x06, 0, 0, 0);
+            SockRef::from(&stream).attach_filter(&[nothing]).unwrap();
+            stream
+        });
+        let remote = Remote::with(&url, None, None).unwrap();
+        let remote = remote.within(Duration::from_secs(2));
+        let asked = remote.ask(Request::post("/api/v1/gc").body(Bytes::new()).unwrap());
+        let answer = tokio::time::timeout(Duration::from_secs(30), asked).await;
+        let error = format!("{:#}", answer.expect("it is given up").unwrap_err());
+        assert!(error.contains("timed out"), "{error}");
+        drop(server.await.unwrap());
     }
 
     #[test]

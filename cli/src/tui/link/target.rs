@@ -30,7 +30,7 @@ use tokio::time::{Instant, timeout};
 pub(crate) struct Limits {
     /// For an answer.
     pub(crate) answer: Duration,
-    /// Without saying that it is still there.
+    /// Without saying that it is still there: in events by itself, and else when its system is asked.
     pub(crate) silence: Duration,
 }
 
@@ -50,7 +50,8 @@ const KEPT_FOR: Duration = Duration::from_secs(45);
 /// Connections that are kept.
 const KEPT: usize = 8;
 
-/// Requests that take as long as the work they ask for.
+/// Requests that take as long as the work they ask for: their answers are not bounded, only the silence of the
+/// machine that works is.
 const WORK: [&str; 3] = ["/gc", "/check", "/backup"];
 
 /// One server.
@@ -71,8 +72,8 @@ enum Way {
     Here(PathBuf),
 }
 
-/// The way to a server. Reads files.
-fn way(server: &Server) -> Result<Way, String> {
+/// The way to a server, which is taken for gone after so long a silence. Reads files.
+fn way(server: &Server, silence: Duration) -> Result<Way, String> {
     let url = match &server.at {
         Address::Socket(path) => return Ok(Way::Here(path.clone())),
         Address::Url(url) => url,
@@ -84,7 +85,7 @@ fn way(server: &Server) -> Result<Way, String> {
     });
     let remote = Remote::with(url, server.ca_file.as_deref(), credentials);
     match remote {
-        Ok(remote) => Ok(Way::Elsewhere(Box::new(remote))),
+        Ok(remote) => Ok(Way::Elsewhere(Box::new(remote.within(silence)))),
         Err(error) => Err(format!("{error:#}")),
     }
 }
@@ -195,8 +196,8 @@ impl Target {
 
     async fn way(&self) -> Result<&Way> {
         let find = async || {
-            let server = self.server.clone();
-            let found = tokio::task::spawn_blocking(move || way(&server)).await;
+            let (server, silence) = (self.server.clone(), self.limits.silence);
+            let found = tokio::task::spawn_blocking(move || way(&server, silence)).await;
             found.unwrap_or_else(|error| Err(error.to_string()))
         };
         let way = self.way.get_or_init(find).await;

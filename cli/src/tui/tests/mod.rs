@@ -14,3 +14,4 @@ mod journey;
 mod meanwhile;
 mod over_the_wire;
 mod panes;
+mod silence;

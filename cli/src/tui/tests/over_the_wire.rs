@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 /// Longer than any of this takes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-async fn next(messages: &mut mpsc::Receiver<Message>) -> Message {
+pub(super) async fn next(messages: &mut mpsc::Receiver<Message>) -> Message {
     let next = tokio::time::timeout(PATIENCE, messages.recv()).await;
     next.unwrap().unwrap()
 }
