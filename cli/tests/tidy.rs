@@ -295,6 +295,26 @@ fn no_document_names_a_variable_that_nothing_reads() {
 
 // === documentation ===
 
+#[test]
+fn what_is_fuzzed_is_locked_with_all_that_it_depends_on() {
+    let lock = read("fuzz/Cargo.lock");
+    for name in ["engine", "frontend"] {
+        let package = format!("name = \"floundr-{name}\"\n");
+        let (_, package) = lock.split_once(&package).unwrap();
+        let package = package.split("[[package]]").next().unwrap();
+        let manifest = read(&format!("{name}/Cargo.toml"));
+        let (_, needed) = manifest.split_once("\n[dependencies]\n").unwrap();
+        let needed = needed.lines().take_while(|line| !line.starts_with('['));
+        for line in needed.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let crate_name = line.split(['.', ' ', '=']).next().unwrap();
+            assert!(
+                package.contains(&format!(" \"{crate_name}")),
+                "fuzz/Cargo.lock does not know {crate_name}: run `cargo metadata` in fuzz once"
+            );
+        }
+    }
+}
+
 /// A file of the workspace, by its path under the root.
 fn read(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
