@@ -8,11 +8,13 @@
 //!    once. hyper sizes its next buffer by what a read gave, so this bounds the memory of many
 //!    uploads, while a lone one reads much at a time. (TLS gives a record at a time anyway.)
 //! 4. Every read and write is reported to the connection's [`Activity`].
+//! 5. What was gathered (see [`Stream::gathering`]) is sent at the latest when its writer, who flushes behind
+//!    everything it writes, is asked again; and it is asked again at once.
 
 use crate::activity::Activity;
 use crate::metrics::Metrics;
 use bytes::{Buf as _, BufMut as _, Bytes};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -29,6 +31,16 @@ pub(crate) struct Stream {
     activity: Arc<Activity>,
     share: Share,
     is_at_end: bool,
+    gathering: Option<Gathering>,
+}
+
+/// Bytes that were encrypted and not sent yet.
+#[derive(Debug, Default)]
+struct Gathering {
+    /// All of them.
+    bytes: usize,
+    /// Those that came since the last flush.
+    fresh: usize,
 }
 
 /// How much a connection may read at once.
@@ -61,7 +73,17 @@ impl Stream {
             activity,
             share,
             is_at_end: false,
+            gathering: None,
         }
+    }
+
+    /// The same for HTTP/2, which writes and flushes each frame by itself: over TLS some of them are sent
+    /// with one system call, which wakes the client once. They are encrypted one by one, without a copy.
+    pub(crate) fn gathering(mut self) -> Self {
+        if let Socket::Tls(_) = self.socket {
+            self.gathering = Some(Gathering::default());
+        }
+        self
     }
 
     /// Whether the client has said that it sends nothing more.
@@ -116,9 +138,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let write = Pin::new(&mut this.socket).poll_write(cx, buf);
-        this.report(write)
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -127,7 +147,10 @@ impl AsyncWrite for Stream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let write = Pin::new(&mut this.socket).poll_write_vectored(cx, bufs);
+        let write = match &mut this.gathering {
+            Some(gathering) => gathering.poll_take(&mut this.socket, cx, bufs),
+            None => Pin::new(&mut this.socket).poll_write_vectored(cx, bufs),
+        };
         this.report(write)
     }
 
@@ -137,6 +160,12 @@ impl AsyncWrite for Stream {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if let Some(gathering) = &mut this.gathering
+            && gathering.waits_for_more()
+        {
+            cx.waker().wake_by_ref();
+            return Poll::Ready(Ok(()));
+        }
         let flush = Pin::new(&mut this.socket).poll_flush(cx);
         // TLS buffers: bytes it took may wait here for the socket.
         if flush.is_pending() {
@@ -163,6 +192,48 @@ fn poll_read_part(
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             read => return Poll::Ready(read.map(drop)),
         }
+    }
+}
+
+// === impl Gathering ===
+
+impl Gathering {
+    /// What was flushed with fewer bytes than these is sent at once: an answer's head, or its end.
+    const LONG: usize = 8 * 1024;
+
+    /// With so many they are sent: rustls holds 64 KiB, and the next frame should fit.
+    const MOST: usize = 48 * 1024;
+
+    /// Encrypts what there is room for.
+    fn poll_take(
+        &mut self,
+        socket: &mut Socket,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Socket::Tls(stream) = socket else {
+            return Pin::new(socket).poll_write_vectored(cx, bufs);
+        };
+        loop {
+            let taken = stream.get_mut().1.writer().write_vectored(bufs)?;
+            if taken > 0 || bufs.iter().all(|buf| buf.is_empty()) {
+                self.bytes += taken;
+                self.fresh += taken;
+                return Poll::Ready(Ok(taken));
+            }
+            ready!(Pin::new(&mut *stream).poll_flush(cx))?;
+            self.bytes = 0;
+        }
+    }
+
+    /// At a flush: whether more is likely to come before all is sent.
+    fn waits_for_more(&mut self) -> bool {
+        let fresh = std::mem::take(&mut self.fresh);
+        let waits = fresh >= Self::LONG && self.bytes < Self::MOST;
+        if !waits {
+            self.bytes = 0;
+        }
+        waits
     }
 }
 
@@ -248,8 +319,23 @@ impl AsyncWrite for Socket {
 mod tests {
     use super::*;
     use crate::config::Timeouts;
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::{ClientConfig, RootCertStore, ServerConfig};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
+    use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+    /// How often somebody was asked to come again.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
 
     fn share(total: usize) -> Share {
         let metrics = Arc::default();
@@ -268,6 +354,70 @@ mod tests {
         assert_eq!(share.bytes(), Share::LEAST - 1);
         drop((connections, requests, many));
         assert_eq!(share.bytes(), 4 * 1024 * 1024 - 1);
+    }
+
+    /// Both ends of a TLS connection.
+    async fn tls() -> (
+        TlsStream<TcpStream>,
+        tokio_rustls::client::TlsStream<TcpStream>,
+    ) {
+        let pair = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let certificate = pair.cert.der().clone();
+        let key = PrivatePkcs8KeyDer::from(pair.signing_key.serialize_der()).into();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let server = ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let server = server.with_safe_default_protocol_versions().unwrap();
+        let server = server.with_no_client_auth();
+        let server = server.with_single_cert(vec![certificate.clone()], key);
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let client = ClientConfig::builder_with_provider(provider);
+        let client = client.with_safe_default_protocol_versions().unwrap();
+        let client = client.with_root_certificates(roots).with_no_client_auth();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpStream::connect(listener.local_addr().unwrap());
+        let (accepted, connected) = tokio::join!(listener.accept(), socket);
+        let name = "localhost".try_into().unwrap();
+        let (server, client) = tokio::join!(
+            TlsAcceptor::from(Arc::new(server.unwrap())).accept(accepted.unwrap().0),
+            TlsConnector::from(Arc::new(client)).connect(name, connected.unwrap())
+        );
+        (server.unwrap(), client.unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_is_gathered_is_sent_when_it_is_much_or_nothing_follows() {
+        const FRAME: usize = 16 * 1024;
+        let (server, mut client) = tls().await;
+        let activity = Activity::new(Timeouts::default(), false);
+        let socket = Socket::Tls(Box::new(server));
+        let mut stream = Stream::new(socket, Bytes::new(), activity, share(1)).gathering();
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let cx = &mut Context::from_waker(&waker);
+        let mut write = |length: usize| {
+            let written = Pin::new(&mut stream).poll_write(cx, &vec![7; length]);
+            assert!(matches!(written, Poll::Ready(Ok(taken)) if taken == length));
+            let waits = stream.gathering.as_ref().unwrap().bytes > 0;
+            assert!(matches!(
+                Pin::new(&mut stream).poll_flush(cx),
+                Poll::Ready(Ok(()))
+            ));
+            let sent = stream.gathering.as_ref().unwrap().bytes == 0;
+            (waits, sent, woken.0.load(Ordering::SeqCst))
+        };
+        // What is short goes at once.
+        assert_eq!(write(100), (true, true, 0));
+        // Who waits for more is asked again, and then it goes.
+        assert_eq!(write(FRAME), (true, false, 1));
+        assert_eq!(write(0), (true, true, 1));
+        // So much goes by itself.
+        assert_eq!(write(FRAME), (true, false, 2));
+        assert_eq!(write(FRAME), (true, false, 3));
+        assert_eq!(write(FRAME), (true, true, 3));
+        let mut read = vec![0; 100 + 4 * FRAME];
+        client.read_exact(&mut read).await.unwrap();
+        assert!(read.iter().all(|&byte| byte == 7));
     }
 
     #[tokio::test]

@@ -14,6 +14,9 @@ use std::borrow::Cow;
 /// The longest path that is looked at: the longest name, digest and upload id, all escaped, and some.
 const MAX_PATH: usize = 4096;
 
+/// Room for the segments of most paths.
+const USUAL_SEGMENTS: usize = 8;
+
 /// More tags than this in one request are refused with 400; the specification asks for 10.
 const MAX_TAGS: usize = 100;
 
@@ -79,6 +82,11 @@ fn decode(path: &str) -> Result<Vec<Cow<'_, str>>, ApiError> {
         ));
     }
     let path = path.strip_prefix('/').unwrap_or(path);
+    if !path.contains('%') && !path.contains('\0') {
+        let mut segments = Vec::with_capacity(USUAL_SEGMENTS);
+        segments.extend(path.split('/').map(Cow::Borrowed));
+        return Ok(segments);
+    }
     path.split('/').map(decode_segment).collect()
 }
 

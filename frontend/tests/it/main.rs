@@ -17,6 +17,7 @@ mod wire; // a registry behind a socket, and requests as bytes
 mod connections; // protocols, slow and silent clients, floods, early answers
 mod drain; // stopping while requests are in flight
 mod events; // streams that are silent, and that end
+mod http2; // requests that share a connection
 mod pipeline; // request ids, access log, metrics, panics, body timeouts
 mod refusals; // of what never became a request
 mod tls; // certificates, ALPN, reload

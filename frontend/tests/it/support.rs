@@ -129,7 +129,13 @@ impl Handler for Obedient {
                 self.waiting.add_permits(1);
                 Ok(Response::new(Body::events(events)))
             }
-            _ => Ok(Response::new(Body::full("ok"))),
+            _ => match order.strip_prefix("bytes ") {
+                Some(length) => Ok(Response::new(Body::full(vec![
+                    b'x';
+                    length.parse().unwrap()
+                ]))),
+                None => Ok(Response::new(Body::full("ok"))),
+            },
         }
     }
 }

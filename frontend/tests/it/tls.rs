@@ -4,7 +4,7 @@ use crate::support::{TestServer, http2_client, soon};
 use bytes::Bytes;
 use floundr_frontend::{BindError, Config, Registry, Server, TlsListen};
 use http::{Request, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -139,6 +139,26 @@ async fn http2_is_agreed_on_when_a_client_offers_it() {
         .unwrap();
     let response = soon(client.send_request(request)).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_answer_of_any_length_comes_over_http2_without_waiting_for_another() {
+    let files = Files::new();
+    let server = files.serve().await;
+    let stream = files.connect(&server, &[b"h2"]).await;
+    let mut client = http2_client(stream).await;
+    let around = [8 << 10, 16 << 10, 48 << 10, 64 << 10, 1 << 20];
+    for length in around
+        .map(|length| [length - 1, length, length + 1])
+        .concat()
+    {
+        let request =
+            Request::get("https://localhost/v2/").header("x-do", format!("bytes {length}"));
+        let request = request.body(Full::new(Bytes::new())).unwrap();
+        let response = soon(client.send_request(request)).await.unwrap();
+        let body = soon(response.into_body().collect()).await.unwrap();
+        assert_eq!(body.to_bytes().len(), length);
+    }
 }
 
 #[tokio::test]

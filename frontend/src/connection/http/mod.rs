@@ -27,7 +27,7 @@ use crate::server::{Stop, wait};
 use crate::service::{Handler, Peer, Registry};
 use crate::stream::Stream;
 use bytes::Bytes;
-use executor::Executor;
+use executor::{Executor, Requests};
 use gate::Gate;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -77,6 +77,12 @@ struct Tracked {
 enum Ended {
     Done(hyper::Result<()>),
     Expired(Expired),
+}
+
+/// An HTTP/2 connection with its requests.
+struct Multiplexed<C> {
+    connection: C,
+    requests: Requests,
 }
 
 /// What hyper's two kinds of connections have in common.
@@ -131,18 +137,24 @@ impl<H: Handler> Conversation<H> {
         let config = Arc::clone(self.registry.config());
         let (activity, peer) = (Arc::clone(&self.activity), self.peer);
         let executor = Executor::default();
-        let service = service_fn(move |request| self.answer(request, Transport::Http2, Ok(())));
-        let mut connection = http2_builder(executor.clone(), &config)
-            .serve_connection(TokioIo::new(stream), service);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let has_body = !request.body().is_end_stream();
+            let answer = self.answer(request, Transport::Http2, Ok(()));
+            executor::run(answer, has_body)
+        });
+        let mut connection = Multiplexed {
+            connection: http2_builder(executor.clone(), &config)
+                .serve_connection(TokioIo::new(stream.gathering()), service),
+            requests: Requests::of(executor),
+        };
         let mut ended = drive(&mut connection, &activity, &mut stop).await;
         if matches!(ended, Ended::Expired(Expired::Idle)) {
             // Tell the client that no request of its was lost, and wait a moment until it knows.
-            Pin::new(&mut connection).graceful_shutdown();
+            Pin::new(&mut connection).finish();
             let goodbye = tokio::time::timeout(config.timeouts.discard, &mut connection);
             ended = Ended::Done(goodbye.await.unwrap_or(Ok(())));
         }
         report(&ended, peer);
-        executor.abort();
     }
 
     fn answer(
@@ -252,6 +264,31 @@ where
 {
     fn finish(self: Pin<&mut Self>) {
         self.graceful_shutdown();
+    }
+}
+
+// === impl Multiplexed ===
+
+impl<C: Graceful> Future for Multiplexed<C> {
+    type Output = hyper::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        // What they have to say goes out with what the connection sends now.
+        this.requests.go_on(cx);
+        loop {
+            let ended = Pin::new(&mut this.connection).poll(cx);
+            if ended.is_ready() || !this.requests.has_new() {
+                return ended;
+            }
+            this.requests.go_on(cx);
+        }
+    }
+}
+
+impl<C: Graceful> Graceful for Multiplexed<C> {
+    fn finish(self: Pin<&mut Self>) {
+        Pin::new(&mut self.get_mut().connection).finish();
     }
 }
 
