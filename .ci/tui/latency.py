@@ -5,7 +5,8 @@
 
 Runs COMMAND on a terminal of 120 by 40 of its own, types FIRST, waits until READY is on it, types KEYS (one after the other, each 200 times in all, as
 far as there are any) and prints the median and the 99th percentile of the milliseconds from the key to the last byte of the picture, the
-memory and the share of a processor it took while nobody typed (the median of some windows, by the clock the kernel keeps of the process). What it was typed at has to run on: it is ended with ZZ.
+memory and the share of a processor it took while nobody typed (the median of some windows, by the clock the kernel keeps of the process).
+What it was typed at has to run on: it is ended with ZZ.
 """
 
 import fcntl
