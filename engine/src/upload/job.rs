@@ -13,6 +13,9 @@ use std::sync::{Arc, OnceLock};
 /// Bytes after which the system is asked to begin writing them to the medium, so that the sync at
 /// the end finds little left to do.
 const WRITEBACK: u64 = 8 * 1024 * 1024;
+/// How far the writes are past such bytes before they are asked for: asking takes a millisecond, and chunks, most
+/// of which are a multiple of a power of two, would end with it and have their clients wait.
+const BEHIND: u64 = 1024 * 1024;
 
 /// One write, and what is saved after it.
 #[derive(Debug)]
@@ -68,8 +71,7 @@ impl Job {
 
     fn due_for_writeback(&self) -> Option<Range<u64>> {
         let len: u64 = self.pieces.iter().map(|piece| piece.len() as u64).sum();
-        let (before, after) = (self.offset / WRITEBACK, (self.offset + len) / WRITEBACK);
-        (before < after).then(|| before * WRITEBACK..after * WRITEBACK)
+        due_for_writeback(self.offset..self.offset + len)
     }
 
     fn save(self) -> Result<Option<SessionRecord>, StorageError> {
@@ -83,5 +85,38 @@ impl Job {
         }
         self.shared.sessions.save(&record, survives)?;
         Ok(Some(record))
+    }
+}
+
+/// What is to be written to the medium once these bytes of a file were written, all before them being so.
+fn due_for_writeback(written: Range<u64>) -> Option<Range<u64>> {
+    let whole = |end: u64| end.saturating_sub(BEHIND) / WRITEBACK;
+    let (before, after) = (whole(written.start), whole(written.end));
+    (before < after).then(|| before * WRITEBACK..after * WRITEBACK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_is_asked_for_once_and_in_order_and_soon() {
+        for write in [1000, 64 * 1024, 512 * 1024, 3 * BEHIND, 5 * WRITEBACK] {
+            let mut asked = 0;
+            for end in (1..20 * WRITEBACK / write).map(|count| count * write) {
+                let range = due_for_writeback(end - write..end).unwrap_or(asked..asked);
+                assert_eq!(range.start, asked, "after {end} by {write}");
+                asked = range.end;
+                assert!(asked + WRITEBACK + BEHIND > end, "after {end} by {write}");
+                assert!(asked <= end, "after {end} by {write}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_asked_for_where_a_chunk_of_a_round_size_ends() {
+        for chunk in (1..10).map(|count| count * WRITEBACK) {
+            assert_eq!(due_for_writeback(chunk - 512 * 1024..chunk), None);
+        }
     }
 }
