@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed while running, 2 asked for something that cannot be.
 
+mod allocator;
 mod args;
 mod client;
 mod commands;
@@ -19,11 +20,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// A small request is a few dozen allocations; see `docs/benchmarks.md` for what this one saves.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::set_up();
     let args = args::Args::parse_from(command_line(std::env::args_os()));
     let (error, code) = match commands::run(&args) {
         Ok(()) => return ExitCode::SUCCESS,

@@ -246,11 +246,13 @@ impl Share {
     /// hyper's buffers are powers of two; it takes a larger one when a read fills one, and a smaller
     /// one when less than half is filled. A byte less than a power of two keeps them at that.
     ///
-    /// An idle connection keeps the buffer of its last upload, so open connections count as well.
+    /// An idle connection keeps the buffer of its last upload, so open connections count as well. Of many, each
+    /// has a part of its part: few need large reads to be fast, and when many end, buffers of every size
+    /// between would be left of them.
     fn bytes(&self) -> usize {
         let (requests, connections) = self.metrics.load();
         let sharing = requests.max(connections / 4).max(1);
-        let share = (self.total / sharing).max(Self::LEAST);
+        let share = (self.total / sharing / sharing).max(Self::LEAST);
         (1 << share.ilog2()) - 1
     }
 }
@@ -346,9 +348,9 @@ mod tests {
     fn requests_and_open_connections_share_what_may_be_read_at_once() {
         let share = share(4 * 1024 * 1024);
         assert_eq!(share.bytes(), 4 * 1024 * 1024 - 1);
-        let connections: Vec<_> = (0..32).map(|_| share.metrics.connection()).collect();
-        assert_eq!(share.bytes(), 512 * 1024 - 1);
-        let requests: Vec<_> = (0..16).map(|_| share.metrics.request()).collect();
+        let connections: Vec<_> = (0..8).map(|_| share.metrics.connection()).collect();
+        assert_eq!(share.bytes(), 1024 * 1024 - 1);
+        let requests: Vec<_> = (0..4).map(|_| share.metrics.request()).collect();
         assert_eq!(share.bytes(), 256 * 1024 - 1);
         let many: Vec<_> = (0..1000).map(|_| share.metrics.request()).collect();
         assert_eq!(share.bytes(), Share::LEAST - 1);
