@@ -78,8 +78,9 @@ pub struct Limits {
     /// Bytes read from an HTTP/1.1 connection at once. 2 MiB: a lone upload is a quarter faster than
     /// with 256 KiB, since its client and its threads wake one another less often.
     pub read_buffer: usize,
-    /// Bytes that one request in flight may read at once; of two each a quarter, of three a ninth, but at
-    /// least 64 KiB. Four open connections count as one. 4 MiB: four uploads read 256 KiB each.
+    /// Bytes that all requests in flight may read at once, at most: one alone all of them, of two each a
+    /// quarter, of three each a ninth, but at least 64 KiB. Four open connections count as one. 4 MiB: of
+    /// four uploads each reads 256 KiB.
     pub read_total: usize,
     /// Bytes in flight of one HTTP/2 request body. 1 MiB: 64 uploads over connections of their own
     /// hold 64 MiB at worst; 800 Mbit/s over 10 ms are still filled.

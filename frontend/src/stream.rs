@@ -352,6 +352,10 @@ mod tests {
         assert_eq!(share.bytes(), 1024 * 1024 - 1);
         let requests: Vec<_> = (0..4).map(|_| share.metrics.request()).collect();
         assert_eq!(share.bytes(), 256 * 1024 - 1);
+        let more: Vec<_> = (0..24).map(|_| share.metrics.connection()).collect();
+        assert_eq!(share.bytes(), Share::LEAST - 1, "32 connections");
+        drop(more);
+        assert_eq!(share.bytes(), 256 * 1024 - 1);
         let many: Vec<_> = (0..1000).map(|_| share.metrics.request()).collect();
         assert_eq!(share.bytes(), Share::LEAST - 1);
         drop((connections, requests, many));

@@ -48,7 +48,7 @@ impl Job {
             file.write_all_at(&buffers, self.offset)
                 .map_err(|error| StorageError::io("write", &path, error))?;
         }
-        if let Some(range) = self.due_for_writeback() {
+        if let Some(range) = due_for_writeback(self.written()) {
             file.start_writeback(range)
                 .map_err(|error| StorageError::not_synced("start writing", &path, error))?;
         }
@@ -69,9 +69,10 @@ impl Job {
         Ok(Arc::clone(self.file.get_or_init(|| file)))
     }
 
-    fn due_for_writeback(&self) -> Option<Range<u64>> {
+    /// Where its bytes lie in the file.
+    fn written(&self) -> Range<u64> {
         let len: u64 = self.pieces.iter().map(|piece| piece.len() as u64).sum();
-        due_for_writeback(self.offset..self.offset + len)
+        self.offset..self.offset + len
     }
 
     fn save(self) -> Result<Option<SessionRecord>, StorageError> {
