@@ -54,7 +54,7 @@ fn remove_files(disk: &dyn Disk, layout: &Layout) -> Result<(), StorageError> {
     for name in list(disk, &uploads)? {
         remove(disk, &entry(&uploads, &name))?;
     }
-    for path in [layout.failure(), layout.reserve()] {
+    for path in [layout.journal(), layout.failure(), layout.reserve()] {
         remove(disk, &path)?;
     }
     sync_directory(disk, layout.root())

@@ -5,7 +5,7 @@
 //! them. It is no interface: it is there with the feature `test-util` alone, and hidden.
 
 pub use crate::backup::fuzzing::backup_file;
-pub use crate::meta::fuzzing::{row, sealed};
+pub use crate::meta::fuzzing::{journal_rows, row, sealed};
 pub use crate::upload::fuzzing::session;
 
 use crate::layout::{Layout, parse_backup_metadata, parse_number, parse_session};

@@ -5,6 +5,7 @@
 //! FAILED                     files whose sync failed, for the next start; usually absent
 //! RESERVE                    space that is given up when the disk is full
 //! metadata.redb              records; `metadata.redb.new` while a store is made
+//! metadata.journal           the last changes of them
 //! blobs/<n / 4096>/<n>       one file per large blob, and per upload that has bytes
 //! segments/<n / 4096>/<n>    many small blobs, one after another
 //! uploads/<uuid>.session     how far an upload at rest is; `.session.synced` if that survives a power
@@ -66,6 +67,11 @@ impl Layout {
 
     pub(crate) fn metadata(&self) -> PathBuf {
         self.root.join("metadata.redb")
+    }
+
+    /// The last changes of the records.
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.root.join("metadata.journal")
     }
 
     /// The metadata while a restore makes it: as long as it is there, this is no store.

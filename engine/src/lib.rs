@@ -21,6 +21,7 @@
 //! RESERVE          space that is given up when the disk is full, so that deletions succeed
 //! FAILED           what a failed sync left untrustworthy, for the next start; usually absent
 //! metadata.redb    records: which repository holds what, where it lies, what links what
+//! metadata.journal the last changes of them
 //! blobs/           large blobs, one numbered file each
 //! segments/        small blobs, many to a file
 //! uploads/         one small file per unfinished upload

@@ -22,6 +22,9 @@ pub struct Options {
     /// Bytes of memory for pages of the metadata. 8 MiB holds the inner pages of a million
     /// records; the operating system's page cache holds the rest.
     pub metadata_cache: usize,
+    /// Bytes of the metadata's journal at most; zero: every durable commit goes into the metadata's file.
+    /// 4 MiB: some hundred commits with one sync each. More would make a start after a kill longer.
+    pub metadata_journal: u64,
     /// How long an upload may lie without progress before it is removed. A week: longer than any
     /// outage a client retries over.
     pub upload_lifetime: Duration,
@@ -120,6 +123,7 @@ impl Options {
             durability: Durability::Durable,
             small_blob_limit: 64 * 1024,
             metadata_cache: 8 * 1024 * 1024,
+            metadata_journal: 4 * 1024 * 1024,
             upload_lifetime: Duration::from_hours(7 * 24),
             grace: Duration::from_hours(1),
             lease: Duration::from_hours(1),

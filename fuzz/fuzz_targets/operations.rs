@@ -20,7 +20,7 @@ mod crash {
 }
 
 use crash::check::check;
-use crash::plan::{Operation, Plan, SLOTS, first_of_a_commit, in_one_commit};
+use crash::plan::{JOURNALS, Operation, Plan, SLOTS, first_of_a_commit, in_one_commit};
 use crash::record::Recording;
 use crash::things::{REPOSITORIES, SHAPES, SIZES, TAGS, USUAL_TAGS};
 use crash::world::UNDO;
@@ -88,7 +88,8 @@ fn plan(input: &mut Input<'_>) -> Plan {
         Durability::Durable
     };
     let sync_interval = [1, 500, 1 << 40][input.below(3)];
-    let undo = [UNDO, 0][input.below(2)];
+    let choice = input.below(8);
+    let (undo, journal) = ([UNDO, 0][choice % 2], JOURNALS[choice / 2]);
     let mut operations = vec![Operation::Open];
     while !input.0.is_empty() && operations.len() <= MOST {
         let operation = operation(input, durability);
@@ -105,6 +106,7 @@ fn plan(input: &mut Input<'_>) -> Plan {
         without: Vec::new(),
         durability,
         sync_interval,
+        journal,
         undo,
         operations,
     }

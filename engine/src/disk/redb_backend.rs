@@ -6,7 +6,8 @@
 //! that are locked otherwise.
 //!
 //! After a failed call redb refuses all work, reads included, until it is opened anew, and tells
-//! later callers no reason: [`Latch`] keeps what failed first.
+//! later callers no reason: [`Latch`] keeps what failed first. A database that is dropped makes
+//! durable what was not: [`Latch::freeze`] keeps it from that.
 
 use super::DiskFile;
 use redb::StorageBackend;
@@ -21,11 +22,13 @@ pub(crate) struct DiskBackend {
     latch: Arc<Latch>,
 }
 
-/// What failed since the database was opened. Two marks that are only ever set.
+/// What failed since the database was opened, and whether it may change anything. Marks that are
+/// only ever set.
 #[derive(Debug, Default)]
 pub(crate) struct Latch {
     read: AtomicBool,
     change: AtomicBool,
+    frozen: AtomicBool,
 }
 
 // === impl DiskBackend ===
@@ -45,8 +48,11 @@ impl DiskBackend {
         note(&self.latch.read, outcome)
     }
 
-    fn changed<T>(&self, outcome: io::Result<T>) -> io::Result<T> {
-        note(&self.latch.change, outcome)
+    fn change<T>(&self, change: impl FnOnce(&dyn DiskFile) -> io::Result<T>) -> io::Result<T> {
+        if self.latch.frozen.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        note(&self.latch.change, change(&*self.file))
     }
 }
 
@@ -60,15 +66,15 @@ impl StorageBackend for DiskBackend {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.changed(self.file.set_len(len))
+        self.change(|file| file.set_len(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.changed(self.file.sync())
+        self.change(DiskFile::sync)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.changed(self.file.write_all_at(&[IoSlice::new(data)], offset))
+        self.change(|file| file.write_all_at(&[IoSlice::new(data)], offset))
     }
 }
 
@@ -78,6 +84,11 @@ impl Latch {
     /// A read failed: the database answers nothing until it is opened anew.
     pub(crate) fn read_failed(&self) -> bool {
         self.read.load(Ordering::SeqCst)
+    }
+
+    /// From now on every change is refused, and none of those counts as failed.
+    pub(crate) fn freeze(&self) {
+        self.frozen.store(true, Ordering::SeqCst);
     }
 
     /// A write, a change of the length or a sync failed.

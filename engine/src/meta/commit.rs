@@ -1,4 +1,4 @@
-//! Group commit: many callers, one durable redb commit.
+//! Group commit: many callers, one durable commit.
 //!
 //! One thread owns all writing. It takes what is waiting, brings the bytes it came with onto the
 //! disk (see `staging`), applies each request to one transaction, commits, and answers all.
@@ -16,8 +16,9 @@
 //!    again, each alone. As long as it is spent all others are refused before they touch anything,
 //!    and deletions are final.
 
-use super::database::{Database, Landing, Pending};
+use super::database::Database;
 pub(super) use super::jobs::{Applied, Job, Request, Staged, Waiting};
+use super::outcomes::{Landing, Pending, Reach};
 use super::staging::{Stage, Unstaged, Unsynced};
 use super::transaction::{Moment, Stay, Transaction};
 use super::trash::Undo;
@@ -31,7 +32,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How long relaxed durability waits at most before it makes durable what it answered.
+/// How long relaxed durability waits at most before it makes durable what it answered; and how long
+/// rows are in the journal and not in redb's file, so that reads are served from the one and a start
+/// after a kill has little to bring in.
 pub(super) const RELAXED_DELAY: Duration = Duration::from_secs(1);
 
 /// At most this many requests make a batch, so that the first of them does not wait for long.
@@ -57,6 +60,9 @@ pub(super) struct Writer {
     pub(super) collector: Arc<Notify>,
     /// Files and segments whose records are committed but not durable (relaxed durability only).
     pub(super) unsynced: Unsynced,
+    /// When the first of the commits was made that redb's file does not have yet, by the monotonic
+    /// clock.
+    pub(super) journaled_since: Option<Duration>,
 }
 
 // === impl Writer ===
@@ -73,11 +79,12 @@ impl Writer {
         self.database.close(self.pending());
     }
 
-    /// Waits for a request and takes all that wait with it. An empty batch makes relaxed commits
-    /// durable; `None` means that nobody can ask any more.
+    /// Waits for a request and takes all that wait with it. An empty batch makes earlier commits
+    /// durable in redb's file; `None` means that nobody can ask any more.
     pub(super) fn next_batch(&self, jobs: &Receiver<Box<dyn Job>>) -> Option<Vec<Box<dyn Job>>> {
         let first = loop {
-            let Some(since) = self.unsynced.since else {
+            let since = self.unsynced.since.into_iter().chain(self.journaled_since);
+            let Some(since) = since.min() else {
                 break jobs.recv().ok()?;
             };
             let waited = self.clock.monotonic().saturating_sub(since);
@@ -109,6 +116,7 @@ impl Writer {
     /// Commits one batch and answers it.
     pub(super) fn step(&mut self, batch: Vec<Box<dyn Job>>) {
         if let Err(error) = self.database.ensure_open() {
+            self.journaled_since = None;
             return answer_all(batch, &Err(error));
         }
         let was_empty = batch.is_empty();
@@ -128,7 +136,7 @@ impl Writer {
                 (others, Stage::default())
             }
         };
-        let is_needed = was_empty || self.database.numbers_are_low();
+        let is_needed = was_empty || self.database.numbers.are_low();
         if !batch.is_empty() || is_needed && self.database.ensure_open().is_ok() {
             self.commit_all(batch, &mut stage, durable);
         }
@@ -187,7 +195,7 @@ impl Writer {
             || is_late
             || batch.is_empty()
             || batch.iter().any(|job| job.is_barrier())
-            || self.database.numbers_are_low()
+            || self.database.numbers.are_low()
     }
 
     /// Commits a batch in as many transactions as its rows need, and answers it.
@@ -252,12 +260,23 @@ impl Writer {
         stage: &Stage,
         durable: bool,
     ) -> Result<(), StorageError> {
-        let committed = self
-            .database
-            .commit(self.moment(), durable, |transaction| {
-                *applied = apply_some(batch, transaction, stage)?;
-                Ok(())
-            })?;
+        let reach = match durable {
+            false => Reach::Memory,
+            // A deletion gives space back only there.
+            true if batch.is_empty() || self.store.reserve().is_spent() => Reach::File,
+            true => Reach::Journal,
+        };
+        let committed = self.database.commit(self.moment(), reach, |transaction| {
+            *applied = apply_some(batch, transaction, stage)?;
+            Ok(())
+        })?;
+        self.journaled_since = match committed.reach {
+            Reach::Memory => self.journaled_since,
+            Reach::Journal => self
+                .journaled_since
+                .or_else(|| Some(self.clock.monotonic())),
+            Reach::File => None,
+        };
         self.unsynced.since = match (durable, self.unsynced.since) {
             (true, _) => None,
             (false, since) => since.or_else(|| Some(self.clock.monotonic())),
@@ -298,6 +317,8 @@ impl Writer {
         }
         let landing = self.database.recover(&error, self.pending());
         self.unsynced = Unsynced::default();
+        // The next commit is one of redb's file, and an empty one must not be tried at once.
+        self.journaled_since = None;
         match landing {
             Landing::Missed => Err(error),
             // It is durable as soon as anything after it is.
@@ -311,7 +332,7 @@ impl Writer {
     /// Makes a commit durable that is there though it failed for want of space.
     fn is_confirmed(&self) -> bool {
         self.store.reserve().spend();
-        match self.database.commit(self.moment(), true, |_| Ok(())) {
+        match self.database.commit(self.moment(), Reach::File, |_| Ok(())) {
             Ok(_) => true,
             Err(error) => {
                 tracing::error!(%error, "a commit could not be confirmed");

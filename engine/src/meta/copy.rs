@@ -134,7 +134,8 @@ impl MetadataCopy {
     /// Whether this version reads the rows' form.
     pub(crate) fn is_readable(&self) -> Result<bool, StorageError> {
         let format = self.read(|rows| rows.record::<u64>(Table::Settings, FORMAT))?;
-        Ok(format == Some(u64::from(FORMAT_VERSION)))
+        // The rows of all have one form.
+        Ok(format.is_some_and(|format| (1..=u64::from(FORMAT_VERSION)).contains(&format)))
     }
 
     /// How many rows tell of blobs, manifests, repositories and tags, in this order.

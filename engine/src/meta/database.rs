@@ -1,24 +1,28 @@
-//! [`Database`]: the redb file, its current snapshot, the engine's time and the numbers of files.
+//! [`Database`]: the redb file with its journal, its current snapshot and the engine's time.
 //!
 //! Invariants:
 //! 1. Readers use the snapshot of the last commit; it is replaced after each, so a reader never
 //!    waits for the writer and a read costs no transaction of its own.
-//! 2. A file number is handed out once in the life of the store: numbers come from ranges whose
-//!    reservation was committed durably before.
+//! 2. A commit is visible when it is as lasting as was asked: in redb's memory, in the journal as
+//!    well, or in redb's file. Whatever opens that file brings in what the journal has beyond it, and
+//!    makes it durable before it is visible.
 //! 3. Every commit sets quick repair, so opening after a kill takes no walk, and two-phase commit
 //!    with it.
 //! 4. After a failed commit the database is closed and opened again before anything else uses it.
 //!    After a failed read too, but not for ever: a page that cannot be read stays one.
 //! 5. A change of the file that failed for another reason than want of space stops all writing until
 //!    the next start. Reads go on, from what the medium has and not from the system's memory.
-//! 6. A number for a segment is set aside, so that small blobs never wait for a reservation.
 
 use super::FORMAT_VERSION;
 use super::creating::make_if_missing;
+use super::file_numbers::FileNumbers;
+use super::journal::{Changes, Journal};
 use super::keys;
 use super::opening::{
-    FORMAT, check_format, damaged, file_ranges, is_complete, open_redb, prepare, release,
+    FORMAT, Opened, bring_in, damaged, file_ranges, open_journal, open_redb, release, replay,
+    was_closed,
 };
+use super::outcomes::{Committed, Landing, Pending, Reach};
 use super::records::{FileRecord, StateRecord};
 use super::rows::{Rows, Snapshot, failed};
 use super::tables::Table;
@@ -32,19 +36,11 @@ use crate::fault::StorageError;
 use crate::options::Options;
 use crate::random::Random;
 use arc_swap::ArcSwapOption;
-use parking_lot::Mutex;
-use std::ops::Range;
+use parking_lot::{Mutex, MutexGuard};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
-
-/// File numbers reserved at once. One commit in this many files; an unclean stop leaves as many
-/// numbers to compare at most.
-pub(super) const RESERVE: u64 = 4096;
-
-/// A commit reserves more when fewer numbers than this are left.
-const LOW: u64 = 1024;
 
 /// How often failed reads open the file again between two commits.
 const REOPENINGS: u32 = 16;
@@ -66,10 +62,9 @@ pub(super) struct Database {
     reopenings: AtomicU32,
     /// Why the file could not be opened again; nothing can be read until it is.
     unreadable: Mutex<Option<StorageError>>,
-    /// Numbers reserved durably and not handed out.
-    numbers: Mutex<Range<u64>>,
-    /// The one that is set aside.
-    segment_number: Mutex<Option<u64>>,
+    /// Locked behind `writer`.
+    journal: Mutex<Journal>,
+    pub(super) numbers: FileNumbers,
     /// Ranges of numbers that earlier processes reserved and that were not compared yet.
     inherited: Vec<(u64, u64)>,
     /// Engine time at `opened`.
@@ -80,36 +75,6 @@ pub(super) struct Database {
     is_closed: AtomicBool,
     /// The snapshot is being taken back: reads that take long give up.
     is_wanted: AtomicBool,
-}
-
-/// What happens to commits that are not durable when the file is closed. redb makes them durable
-/// when it is dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pending {
-    /// Their bytes are durable: they may become so too.
-    Keep,
-    /// Their bytes are not: they must be forgotten.
-    Forget,
-}
-
-/// What a commit did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Committed {
-    /// It left work for the collector.
-    pub(super) kick: bool,
-    /// It removed more rows than it wrote.
-    pub(super) gave_back: bool,
-}
-
-/// What became of a commit that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Landing {
-    /// It is not there: nothing was changed.
-    Missed,
-    /// It is there, and durable with the next commit.
-    Landed,
-    /// Nobody can tell.
-    Unknown,
 }
 
 // === impl Database ===
@@ -124,13 +89,30 @@ impl Database {
     fn open_file(store: Arc<LocalStore>, options: &Options) -> Result<Self, OpenError> {
         let cache = options.metadata_cache;
         make_if_missing(&store)?;
-        let (redb, latch) = open_redb(&store, cache)?;
-        let mut snapshot = Snapshot::new(&redb)?;
-        check_format(&snapshot)?;
-        if !is_complete(&snapshot)? {
-            prepare(&redb)?;
-            snapshot = Snapshot::new(&redb)?;
+        let limit = options.metadata_journal;
+        if was_closed(&store)? {
+            // Before redb says durably that it has the file open: it would be missed from then on.
+            open_journal(&store, limit, false)?;
         }
+        let Opened {
+            redb,
+            latch,
+            was_closed,
+        } = open_redb(&store, cache)?;
+        let journal = match bring_in(&store, &redb, limit, was_closed) {
+            Ok(journal) => journal,
+            Err(error) => {
+                // Closed, the file would pass for one that lacks nothing.
+                let pending = if was_closed {
+                    Pending::Keep
+                } else {
+                    Pending::Forget
+                };
+                release(Some(redb), &latch, pending);
+                return Err(error);
+            }
+        };
+        let snapshot = Snapshot::new(&redb)?;
         let state: Option<StateRecord> = snapshot.record(Table::Settings, STATE)?;
         let inherited = file_ranges(&snapshot)?;
         let database = Self {
@@ -141,8 +123,8 @@ impl Database {
             latch: Mutex::new(latch),
             reopenings: AtomicU32::new(0),
             unreadable: Mutex::new(None),
-            numbers: Mutex::new(0..0),
-            segment_number: Mutex::new(None),
+            journal: Mutex::new(journal),
+            numbers: FileNumbers::default(),
             inherited,
             base: state.unwrap_or_default().time,
             opened: options.clock.monotonic(),
@@ -167,13 +149,19 @@ impl Database {
         if let Some(snapshot) = self.snapshot.load_full() {
             return Ok(snapshot);
         }
-        drop(self.writer.lock());
-        self.snapshot.load_full().ok_or_else(|| {
-            self.unreadable
-                .lock()
-                .clone()
-                .unwrap_or(StorageError::Closed)
-        })
+        loop {
+            drop(self.writer.lock());
+            if let Some(snapshot) = self.snapshot.load_full() {
+                return Ok(snapshot);
+            }
+            if let Some(error) = &*self.unreadable.lock() {
+                return Err(error.clone());
+            }
+            if self.is_closed.load(Ordering::SeqCst) {
+                return Err(StorageError::Closed);
+            }
+            // It was opened again, and failed again, before anybody looked.
+        }
     }
 
     /// Refuses when views of the database are called back, so that the file can be closed. Who holds
@@ -218,13 +206,10 @@ impl Database {
     }
 
     /// Opens the file again if a failed read made redb refuse everything, unless that happened too
-    /// often since the last commit; answers whether it did. Commits that were not durable are lost
-    /// with the refusal already.
+    /// often since the last commit; answers whether it did. Commits that are not in the journal either
+    /// are lost with the refusal already.
     fn reopen_for_reads(&self) -> bool {
-        // The writer, if it has the lock, meets the same refusal and recovers by itself.
-        let Some(mut writer) = self.writer.try_lock() else {
-            return false;
-        };
+        let mut writer = self.writer_at_rest();
         if writer.is_none() || !self.latch.lock().read_failed() {
             // Somebody else opened it again: another try may go well.
             return writer.is_some() && self.snapshot.load().is_some();
@@ -233,33 +218,33 @@ impl Database {
             return false;
         }
         tracing::warn!("the metadata is opened again after a failed read");
-        release(writer.take(), Pending::Keep);
-        self.release_snapshot();
+        self.close_file(&mut writer, Pending::Keep);
         match self.reopen() {
             Ok(redb) => *writer = Some(redb),
             Err(error) => {
                 tracing::error!(%error, "the metadata could not be opened again");
-                *self.unreadable.lock() = Some(error);
                 return false;
             }
         }
         true
     }
 
+    /// The file, when no commit of it has failed from which its writer did not recover yet.
+    fn writer_at_rest(&self) -> MutexGuard<'_, Option<redb::Database>> {
+        for _wait in 0..100 {
+            let writer = self.writer.lock();
+            if writer.is_none() || !self.latch.lock().change_failed() {
+                return writer;
+            }
+            drop(writer);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.writer.lock()
+    }
+
     /// Whether a read that takes long should end, because the snapshot is wanted back.
     pub(super) fn is_snapshot_wanted(&self) -> bool {
         self.is_wanted.load(Ordering::SeqCst)
-    }
-
-    /// A file number, if a reserved one is left.
-    pub(super) fn new_file_number(&self) -> Option<u64> {
-        self.numbers.lock().next()
-    }
-
-    /// A number for a segment: the one set aside, or another.
-    pub(super) fn new_segment_number(&self) -> Option<u64> {
-        let aside = self.segment_number.lock().take();
-        aside.or_else(|| self.new_file_number())
     }
 
     /// See [`super::Metadata::inherited_file_ranges`].
@@ -294,7 +279,7 @@ impl Database {
     pub(super) fn commit(
         &self,
         moment: Moment,
-        durable: bool,
+        reach: Reach,
         apply: impl FnOnce(&mut Transaction<'_>) -> Result<(), StorageError>,
     ) -> Result<Committed, StorageError> {
         self.tried.store(u64::MAX, Ordering::SeqCst);
@@ -302,42 +287,57 @@ impl Database {
         let redb = guard.as_ref().ok_or(StorageError::Closed)?;
         let mut writer = redb.begin_write().map_err(|error| failed(&error.into()))?;
         writer.set_quick_repair(true);
-        if !durable {
-            let none = writer.set_durability(redb::Durability::None);
-            none.map_err(|error| failed(&error.into()))?;
-        }
         let mut transaction = Transaction::new(&writer, moment)?;
         apply(&mut transaction)?;
         // Only a durable commit may reserve: a number must not come back after a power cut.
-        let reserved = if durable {
-            self.reserve(&mut transaction)?
-        } else {
-            None
+        let reserved = match reach {
+            Reach::Memory => None,
+            Reach::Journal | Reach::File => self.numbers.reserve(&mut transaction)?,
         };
         transaction.seal()?;
         let sequence = transaction.state.sequence;
-        let committed = Committed {
+        let mut committed = Committed {
+            reach,
             kick: transaction.kick,
             gave_back: transaction.removed > transaction.rows - transaction.removed,
         };
-        drop(transaction);
+        let changes = transaction.into_changes();
         self.tried.store(sequence, Ordering::SeqCst);
-        writer.commit().map_err(|error| failed(&error.into()))?;
+        committed.reach = self.finish(writer, reach, changes, sequence)?;
         self.snapshot.store(Some(Arc::new(Snapshot::new(redb)?)));
-        if let Some(reserved) = reserved {
-            let mut numbers = self.numbers.lock();
-            *numbers = if numbers.is_empty() {
-                reserved
-            } else {
-                numbers.start..reserved.end
-            };
-        }
         self.reopenings.store(0, Ordering::SeqCst);
-        let mut segment_number = self.segment_number.lock();
-        if segment_number.is_none() {
-            *segment_number = self.new_file_number();
-        }
+        self.numbers.add(reserved);
         Ok(committed)
+    }
+
+    /// Brings a transaction as far as it was asked; answers how far it got.
+    fn finish(
+        &self,
+        mut writer: redb::WriteTransaction,
+        reach: Reach,
+        changes: Changes,
+        sequence: u64,
+    ) -> Result<Reach, StorageError> {
+        let mut journal = self.journal.lock();
+        let reach = match reach {
+            Reach::Journal if !journal.has_room(&changes) => Reach::File,
+            reach => reach,
+        };
+        if reach != Reach::File {
+            let none = writer.set_durability(redb::Durability::None);
+            none.map_err(|error| failed(&error.into()))?;
+        }
+        writer.commit().map_err(|error| failed(&error.into()))?;
+        match reach {
+            Reach::Memory => journal.defer(changes),
+            Reach::Journal => journal.append(changes, sequence).inspect_err(|error| {
+                if !error.is_full() {
+                    self.store.medium().fail(journal.path(), error);
+                }
+            })?,
+            Reach::File => journal.restart(sequence, self.store.reserve().is_spent()),
+        }
+        Ok(reach)
     }
 
     /// Stops all writing after a change of the file that failed: what the system had not written yet
@@ -350,12 +350,6 @@ impl Database {
         }
     }
 
-    /// Whether a commit must reserve file numbers soon.
-    pub(super) fn numbers_are_low(&self) -> bool {
-        let numbers = self.numbers.lock();
-        numbers.end.saturating_sub(numbers.start) < LOW / 2 || self.segment_number.lock().is_none()
-    }
-
     /// Refuses if nothing may be written; opens the file again if that failed after a failed
     /// commit, or if a failed read made redb refuse everything.
     pub(super) fn ensure_open(&self) -> Result<(), StorageError> {
@@ -365,8 +359,7 @@ impl Database {
             return Err(StorageError::Closed);
         }
         if self.latch.lock().read_failed() {
-            release(writer.take(), Pending::Keep);
-            self.release_snapshot();
+            self.close_file(&mut writer, Pending::Keep);
         }
         if writer.is_none() {
             *writer = Some(self.reopen()?);
@@ -379,13 +372,11 @@ impl Database {
     pub(super) fn recover(&self, error: &StorageError, pending: Pending) -> Landing {
         self.stop_after(error);
         let mut writer = self.writer.lock();
-        release(writer.take(), pending);
-        self.release_snapshot();
+        self.close_file(&mut writer, pending);
         match self.reopen() {
             Ok(redb) => *writer = Some(redb),
             Err(error) => {
                 tracing::error!(%error, "the metadata could not be opened again");
-                *self.unreadable.lock() = Some(error);
                 return Landing::Unknown;
             }
         }
@@ -393,12 +384,33 @@ impl Database {
         self.landing()
     }
 
+    /// Waits for the readers and closes the file. Where nothing may be written, nothing is.
+    fn close_file(&self, writer: &mut Option<redb::Database>, pending: Pending) {
+        // What is read of a database that was closed is an error.
+        self.release_snapshot();
+        let pending = self.check_writable().map_or(Pending::Forget, |()| pending);
+        release(writer.take(), &self.latch.lock(), pending);
+    }
+
     fn reopen(&self) -> Result<redb::Database, StorageError> {
+        let open = AssertUnwindSafe(|| self.reopen_file());
+        let opened = catch_unwind(open).unwrap_or_else(|_panic| Err(damaged()));
+        *self.unreadable.lock() = opened.as_ref().err().cloned();
+        opened
+    }
+
+    fn reopen_file(&self) -> Result<redb::Database, StorageError> {
+        let mut journal = self.journal.lock();
+        journal.interrupt();
         let opened = open_redb(&self.store, self.cache);
-        let (redb, latch) = opened.map_err(|error| match error {
+        let Opened { redb, latch, .. } = opened.map_err(|error| match error {
             OpenError::Storage(error) => error,
             other => StorageError::Metadata(other.to_string()),
         })?;
+        if self.check_writable().is_err() {
+            journal.forget_cached()?;
+        }
+        replay(&self.store, &redb, &mut journal)?;
         self.snapshot.store(Some(Arc::new(Snapshot::new(&redb)?)));
         *self.latch.lock() = latch;
         Ok(redb)
@@ -422,8 +434,7 @@ impl Database {
         *self.unreadable.lock() = None;
         self.is_closed.store(true, Ordering::SeqCst);
         let mut writer = self.writer.lock();
-        release(writer.take(), pending);
-        self.release_snapshot();
+        self.close_file(&mut writer, pending);
     }
 
     /// Lets the snapshot go and waits for its readers, which never wait for anything but a read.
@@ -449,7 +460,7 @@ impl Database {
             stay: Stay::default(),
             undo: Undo::default(),
         };
-        self.commit(moment, true, |transaction| {
+        self.commit(moment, Reach::File, |transaction| {
             if transaction.payload(Table::Settings, UPLOAD_KEY)?.is_none() {
                 let mut key = [0; 32];
                 random
@@ -459,6 +470,8 @@ impl Database {
             }
             transaction.put(Table::Settings, FORMAT, &u64::from(FORMAT_VERSION))
         })?;
+        // Of a store that says so itself, no version without one takes it for its own.
+        self.journal.lock().declare(&self.upload_key()?);
         Ok(())
     }
 
@@ -479,20 +492,5 @@ impl Database {
             Ok(_) => Ok(()),
             Err(_) => Err(error),
         }
-    }
-
-    fn reserve(
-        &self,
-        transaction: &mut Transaction<'_>,
-    ) -> Result<Option<Range<u64>>, StorageError> {
-        let left = self.numbers.lock().clone();
-        if left.end.saturating_sub(left.start) >= LOW {
-            return Ok(None);
-        }
-        let start = transaction.state.files;
-        let range = start..start + RESERVE;
-        transaction.put(Table::FileRanges, &keys::number(start), &range.end)?;
-        transaction.state.files = range.end;
-        Ok(Some(range))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::codec::Record;
 use super::derive::{edge_parts, holder, in_repository};
+use super::journal::{Change, Changes};
 use super::keys;
 use super::records::{
     BlobRecord, CandidateRecord, CollectorRecord, EdgeRecord, FileRecord, LinkRecord,
@@ -37,6 +38,13 @@ pub fn sealed(table: u8, key: &[u8], value: &[u8]) {
     };
     if let Ok(payload) = table.unseal(key, value) {
         assert_eq!(table.seal(key, payload), value);
+    }
+}
+
+/// The rows of a record of the journal.
+pub fn journal_rows(bytes: &[u8]) {
+    if let Some(changes) = Change::parse(bytes) {
+        assert_eq!(Changes::from_iter(changes).into_rows(), bytes);
     }
 }
 

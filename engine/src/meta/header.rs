@@ -17,10 +17,11 @@ const UNCLEAN: u8 = 2;
 const NUMBERS: [usize; 2] = [64 + 104, 192 + 104];
 
 /// Refuses a file that was closed cleanly and whose head points to the older of its two commits.
-pub(super) fn check(file: &dyn DiskFile, path: &Path) -> Result<(), StorageError> {
+/// Answers whether it was closed cleanly.
+pub(super) fn check(file: &dyn DiskFile, path: &Path) -> Result<bool, StorageError> {
     let failed = |error| StorageError::io("read", path, error);
     if file.len().map_err(failed)? < LEN as u64 {
-        return Ok(());
+        return Ok(false);
     }
     let mut head = [0; LEN];
     file.read_exact_at(&mut head, 0).map_err(failed)?;
@@ -30,7 +31,7 @@ pub(super) fn check(file: &dyn DiskFile, path: &Path) -> Result<(), StorageError
             super::FILE_NAME
         )));
     }
-    Ok(())
+    Ok(head[FLAGS] & UNCLEAN == 0)
 }
 
 /// What is no head at all is for redb to refuse.

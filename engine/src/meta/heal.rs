@@ -329,7 +329,7 @@ impl Transaction<'_> {
         if self.undamaged::<u64>(table, key)?.is_some() {
             return Ok(Mended::Fine);
         }
-        let end = start.saturating_add(super::database::RESERVE);
+        let end = start.saturating_add(super::file_numbers::RESERVE);
         let end = end.min(self.state.files.max(start));
         self.rewrite(table, key, &end.to_payload())
     }

@@ -21,6 +21,9 @@
 //! copy        all rows at one moment in a file of their own, for backups
 //! commit      group commit              database  the redb file, snapshot, time, file numbers
 //! jobs        what waits for it         opening   the steps of opening that file
+//! outcomes    how far a commit gets
+//! file_numbers                            what new files are called
+//! journal     rows that are durable before that file has them
 //! staging     the bytes that come before their records
 //! creating    how that file is made
 //! header      which of two commits the file begins with
@@ -39,6 +42,7 @@ mod database;
 mod derive;
 mod derive_deleted;
 mod details;
+mod file_numbers;
 #[cfg(feature = "test-util")]
 pub(crate) mod fuzzing;
 mod garbage;
@@ -46,10 +50,12 @@ mod header;
 mod heal;
 mod heal_deleted;
 mod jobs;
+mod journal;
 mod keys;
 mod lookup;
 mod offline;
 mod opening;
+mod outcomes;
 mod places;
 mod plan;
 mod policy;
@@ -127,7 +133,7 @@ use tokio::sync::Notify;
 use transaction::Stay;
 
 /// The format this version writes, and the newest it reads.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 /// The file's name under the root.
 pub(crate) const FILE_NAME: &str = "metadata.redb";
@@ -197,6 +203,7 @@ impl Metadata {
             },
             collector,
             unsynced: staging::Unsynced::default(),
+            journaled_since: None,
         };
         let (sender, receiver) = channel();
         let thread = std::thread::Builder::new().name("floundr-writer".to_owned());
@@ -277,7 +284,7 @@ impl Metadata {
     /// reserved durably beforehand.
     pub(crate) async fn new_file_number(&self) -> Result<u64, StorageError> {
         loop {
-            if let Some(number) = self.database.new_file_number() {
+            if let Some(number) = self.database.numbers.next() {
                 return Ok(number);
             }
             // Any commit reserves more when few are left.

@@ -1,6 +1,6 @@
 //! The metadata file while nobody has it open: redb's own walk over every page and its checksums.
 
-use super::opening::{close_redb, damaged, open_redb};
+use super::opening::{Opened, close_redb, damaged, open_redb};
 use crate::blob::LocalStore;
 use crate::engine::OpenError;
 use crate::fault::StorageError;
@@ -29,7 +29,11 @@ pub(crate) fn check_file(store: &LocalStore, cache: usize) -> Result<FileState, 
         let nothing = io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty");
         return Err(StorageError::io("check", &path, nothing).into());
     }
-    let (mut redb, _latch) = open_redb(store, cache)?;
+    let Opened {
+        mut redb,
+        latch,
+        was_closed,
+    } = open_redb(store, cache)?;
     let walked = catch_unwind(AssertUnwindSafe(|| redb.check_integrity()));
     let state = match walked {
         Ok(Ok(true)) => Ok(FileState::Whole),
@@ -40,6 +44,10 @@ pub(crate) fn check_file(store: &LocalStore, cache: usize) -> Result<FileState, 
         Ok(Err(error)) => Ok(FileState::Damaged(error.to_string())),
         Err(_panic) => Ok(FileState::Damaged(damaged().to_string())),
     };
+    if !was_closed {
+        // What the journal has was not brought in: closed, the file would pass for one that lacks nothing.
+        latch.freeze();
+    }
     match close_redb(redb) {
         Ok(()) => state,
         Err(error) => Ok(FileState::Damaged(error.to_string())),

@@ -1,11 +1,15 @@
 //! The steps of opening and closing the redb file, without any state of its own.
 
 use super::codec::Record as _;
-use super::database::Pending;
+use super::database::UPLOAD_KEY;
 use super::header;
+use super::journal::{Change, Journal};
 use super::keys;
+use super::outcomes::Pending;
+use super::records::StateRecord;
 use super::rows::{Rows, Scan, Snapshot, failed};
 use super::tables::Table;
+use super::transaction::STATE;
 use super::{FILE_NAME, FORMAT_VERSION};
 use crate::blob::LocalStore;
 use crate::disk::{DiskBackend, Latch};
@@ -17,10 +21,23 @@ use std::sync::Arc;
 /// The row of the format's version in `Settings`.
 pub(super) const FORMAT: &[u8] = b"format";
 
-/// Refuses a store that a newer version wrote, before anything is changed in it.
-pub(super) fn check_format(snapshot: &Snapshot) -> Result<(), OpenError> {
+/// The first format with a journal.
+const JOURNAL_FORMAT: u64 = 2;
+
+/// An open redb file.
+pub(super) struct Opened {
+    pub(super) redb: redb::Database,
+    /// What will have failed of it.
+    pub(super) latch: Arc<Latch>,
+    /// It was closed after its last commit.
+    pub(super) was_closed: bool,
+}
+
+/// Refuses a store that a newer version wrote, before anything is changed in it. Answers whether it
+/// is one with a journal.
+fn check_format(snapshot: &Snapshot) -> Result<bool, OpenError> {
     if !snapshot.exists(Table::Settings)? {
-        return Ok(());
+        return Ok(false);
     }
     let format: Option<u64> = snapshot.record(Table::Settings, FORMAT)?;
     let found = format.unwrap_or(u64::from(FORMAT_VERSION));
@@ -28,6 +45,96 @@ pub(super) fn check_format(snapshot: &Snapshot) -> Result<(), OpenError> {
         let found = u32::try_from(found).unwrap_or(u32::MAX);
         let supported = FORMAT_VERSION;
         return Err(OpenError::NewerFormat { found, supported });
+    }
+    Ok(format.is_some_and(|format| format >= JOURNAL_FORMAT))
+}
+
+/// Opens the journal, or makes it unless it is needed: then commits may be missing.
+pub(super) fn open_journal(
+    store: &LocalStore,
+    limit: u64,
+    is_needed: bool,
+) -> Result<Journal, StorageError> {
+    if is_needed {
+        let path = store.layout().journal();
+        let found = store.disk().open(&path, false);
+        found.map_err(|error| StorageError::io("open", &path, error))?;
+    }
+    Journal::open(&**store.disk(), store.layout(), limit)
+}
+
+/// Makes what was opened whole: its tables, and what the journal has beyond it.
+pub(super) fn bring_in(
+    store: &LocalStore,
+    redb: &redb::Database,
+    limit: u64,
+    was_closed: bool,
+) -> Result<Journal, OpenError> {
+    let snapshot = Snapshot::new(redb)?;
+    let needs_journal = check_format(&snapshot)? && !was_closed;
+    if !is_complete(&snapshot)? {
+        prepare(redb)?;
+    }
+    drop(snapshot);
+    let mut journal = open_journal(store, limit, needs_journal)?;
+    replay(store, redb, &mut journal)?;
+    Ok(journal)
+}
+
+/// Brings what the journal has beyond the file into redb's memory. What is found there is durable when
+/// it is seen, unless nothing may be written any more.
+pub(super) fn replay(
+    store: &LocalStore,
+    redb: &redb::Database,
+    journal: &mut Journal,
+) -> Result<(), StorageError> {
+    let snapshot = Snapshot::new(redb)?;
+    let Some(secret) = snapshot.payload(Table::Settings, UPLOAD_KEY)? else {
+        return Ok(());
+    };
+    journal.set_secret(&secret);
+    let state: Option<StateRecord> = snapshot.record(Table::Settings, STATE)?;
+    drop(snapshot);
+    let records = journal.beyond(state.unwrap_or_default().sequence)?;
+    if records.is_empty() {
+        return Ok(());
+    }
+    let parsed: Option<Vec<Vec<Change<'_>>>> = records
+        .iter()
+        .map(|record| Change::parse(&record.rows))
+        .collect();
+    let changes = parsed.ok_or_else(|| {
+        let path = journal.path().display();
+        StorageError::Metadata(format!("a record of {path} is none of this version"))
+    })?;
+    tracing::info!(
+        commits = records.len(),
+        "the last commits are taken from the journal"
+    );
+    if store.health().check().is_ok() {
+        match journal.renew(&records) {
+            Err(full) if full.is_full() && store.reserve().spend() => journal.renew(&records)?,
+            renewed => renewed?,
+        }
+    }
+    let mut writer = redb.begin_write().map_err(|error| failed(&error.into()))?;
+    writer.set_quick_repair(true);
+    let none = writer.set_durability(redb::Durability::None);
+    none.map_err(|error| failed(&error.into()))?;
+    apply_all(&writer, &changes.concat()).map_err(|error| failed(&error))?;
+    writer.commit().map_err(|error| failed(&error.into()))
+}
+
+fn apply_all(writer: &redb::WriteTransaction, changes: &[Change<'_>]) -> Result<(), redb::Error> {
+    let open = |table: Table| writer.open_table(table.definition());
+    let tables: Result<Vec<_>, _> = Table::ALL.into_iter().map(open).collect();
+    let mut tables = tables?;
+    for change in changes {
+        let table = &mut tables[change.table.index()];
+        match change.sealed {
+            Some(sealed) => table.insert(change.key, sealed).map(drop)?,
+            None => table.remove(change.key).map(drop)?,
+        }
     }
     Ok(())
 }
@@ -43,11 +150,16 @@ pub(super) fn file_ranges(snapshot: &Snapshot) -> Result<Vec<(u64, u64)>, Storag
     Ok(ranges)
 }
 
-/// Opens the redb file; with it comes what will have failed of it.
-pub(super) fn open_redb(
-    store: &LocalStore,
-    cache: usize,
-) -> Result<(redb::Database, Arc<Latch>), OpenError> {
+/// Whether the redb file was closed after its last commit, before redb is given it.
+pub(super) fn was_closed(store: &LocalStore) -> Result<bool, StorageError> {
+    let path = store.layout().metadata();
+    let opened = store.disk().open(&path, false);
+    let file = opened.map_err(|error| StorageError::io("open", &path, error))?;
+    header::check(&*file, &path)
+}
+
+/// Opens the redb file.
+pub(super) fn open_redb(store: &LocalStore, cache: usize) -> Result<Opened, OpenError> {
     let path = store.layout().metadata();
     let failed_to = |action| {
         let path = path.clone();
@@ -58,7 +170,7 @@ pub(super) fn open_redb(
         // What the system has in memory may never have reached the medium.
         file.drop_cached().map_err(failed_to("read anew"))?;
     }
-    header::check(&*file, &path)?;
+    let was_closed = header::check(&*file, &path)?;
     let backend = DiskBackend::new(file);
     let latch = backend.latch();
     let open = || {
@@ -69,7 +181,11 @@ pub(super) fn open_redb(
     let opened = catch_unwind(AssertUnwindSafe(open));
     let opened = opened.map_err(|_panic| damaged())?;
     let redb = opened.map_err(|error| failed(&error.into()))?;
-    Ok((redb, latch))
+    Ok(Opened {
+        redb,
+        latch,
+        was_closed,
+    })
 }
 
 /// Closes the redb file. Closing writes, and on a damaged file that may fail as reading does.
@@ -83,7 +199,7 @@ pub(super) fn damaged() -> StorageError {
 }
 
 /// Whether every table was made.
-pub(super) fn is_complete(snapshot: &Snapshot) -> Result<bool, StorageError> {
+fn is_complete(snapshot: &Snapshot) -> Result<bool, StorageError> {
     for table in Table::ALL {
         if !snapshot.exists(table)? {
             return Ok(false);
@@ -93,7 +209,7 @@ pub(super) fn is_complete(snapshot: &Snapshot) -> Result<bool, StorageError> {
 }
 
 /// Makes every table exist, so that readers find them.
-pub(super) fn prepare(redb: &redb::Database) -> Result<(), StorageError> {
+fn prepare(redb: &redb::Database) -> Result<(), StorageError> {
     let mut writer = redb.begin_write().map_err(|error| failed(&error.into()))?;
     writer.set_quick_repair(true);
     for table in Table::ALL {
@@ -104,16 +220,12 @@ pub(super) fn prepare(redb: &redb::Database) -> Result<(), StorageError> {
     writer.commit().map_err(|error| failed(&error.into()))
 }
 
-/// Closes the file, or lets go of it without closing it.
-pub(super) fn release(redb: Option<redb::Database>, pending: Pending) {
-    match pending {
-        Pending::Keep => {
-            if let Some(Err(error)) = redb.map(close_redb) {
-                tracing::error!(%error, "the metadata file could not be closed cleanly");
-            }
-        }
-        // Dropping would make commits durable that name bytes which are not. The memory is lost
-        // once, after a failure of the disk.
-        Pending::Forget => std::mem::forget(redb),
+/// Closes the file, or lets go of it as it is: dropping would make commits durable.
+pub(super) fn release(redb: Option<redb::Database>, latch: &Latch, pending: Pending) {
+    if pending == Pending::Forget {
+        latch.freeze();
+    }
+    if let Some(Err(error)) = redb.map(close_redb) {
+        tracing::error!(%error, "the metadata file could not be closed cleanly");
     }
 }

@@ -119,7 +119,7 @@ impl Writer {
         let (digests, contents): (Vec<Digest>, Vec<Bytes>) = stage.small.iter().cloned().unzip();
         let appended = self.store.append_small(&contents, sync, || {
             // One was set aside by the commit before.
-            self.database.new_segment_number().ok_or_else(|| {
+            self.database.numbers.next_segment().ok_or_else(|| {
                 StorageError::Metadata("no file number is reserved for a segment".to_owned())
             })
         });

@@ -16,6 +16,7 @@
 //! a request that fails when it did takes its whole batch with it.
 
 use super::codec::Record;
+use super::journal::Changes;
 use super::keys;
 use super::records::{
     BlobRecord, CandidateRecord, EdgeKind, EdgeRecord, LinkRecord, NameRecord, RepositoryRecord,
@@ -37,6 +38,8 @@ use std::time::Duration;
 /// The rows of one batch in the making.
 pub(super) struct Transaction<'t> {
     tables: Vec<RawTable<'t>>,
+    /// All that is changed in them.
+    changes: Changes,
     /// Written when the batch is complete.
     pub(super) state: StateRecord,
     /// The moment of the batch.
@@ -95,6 +98,7 @@ impl<'t> Transaction<'t> {
         let tables: Result<Vec<_>, _> = Table::ALL.into_iter().map(open).collect();
         let mut transaction = Self {
             tables: tables.map_err(|error| failed(&error.into()))?,
+            changes: Changes::default(),
             state: StateRecord::default(),
             now,
             placed: None,
@@ -118,6 +122,11 @@ impl<'t> Transaction<'t> {
         self.put(Table::Settings, STATE, &state)
     }
 
+    /// All that was changed, for the journal.
+    pub(super) fn into_changes(self) -> Changes {
+        self.changes
+    }
+
     pub(super) fn put(
         &mut self,
         table: Table,
@@ -136,6 +145,7 @@ impl<'t> Transaction<'t> {
         self.dirty = true;
         self.rows += 1;
         let sealed = table.seal(key, payload);
+        self.changes.put(table, key, &sealed);
         let put = self.tables[table.index()]
             .insert(key, sealed.as_slice())
             .map(drop);
@@ -146,6 +156,7 @@ impl<'t> Transaction<'t> {
         self.dirty = true;
         self.rows += 1;
         self.removed += 1;
+        self.changes.remove(table, key);
         let removed = self.tables[table.index()].remove(key).map(drop);
         removed.map_err(|error| self.noted(&error.into()))
     }

@@ -8,6 +8,8 @@ use crate::repository::{BlobError, ManifestError};
 use crate::upload::UploadError;
 use std::io::IoSlice;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::task::JoinSet;
 
 const LARGE: usize = 300_000;
 
@@ -31,7 +33,11 @@ async fn a_failed_sync_stops_all_writing_and_reads_go_on() {
         world.disk.inject(Fault::Sync(points));
         let pushed = put.put_blob(Algorithm::Sha256, content(LARGE, 2)).await;
         let stored = put.put_manifest(manifest("new", &[])).await;
-        if pushed.is_ok() && stored.is_ok() {
+        // Too long for the journal: it goes into the metadata's file.
+        let mut long = manifest("long", &[]);
+        long.content = content(3_000_000, 3);
+        let stored_long = put.put_manifest(long).await;
+        if pushed.is_ok() && stored.is_ok() && stored_long.is_ok() {
             assert!(points > 3, "only {points} points");
             return;
         }
@@ -49,6 +55,7 @@ async fn a_failed_sync_stops_all_writing_and_reads_go_on() {
         assert_eq!(world.files("FAILED").len(), 0);
         assert!(read_blob(&engine, &kept_digest).await == kept);
         assert_eq!(has_tag(&engine, "new").await, stored.is_ok());
+        assert_eq!(has_tag(&engine, "long").await, stored_long.is_ok());
         repository(&engine)
             .put_manifest(manifest("later", &[]))
             .await
@@ -216,6 +223,41 @@ async fn a_commit_that_landed_though_the_disk_was_full_is_made_durable_and_answe
         expect_whole(&engine).await;
     }
     assert!(landed > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn reads_hear_nothing_of_a_file_that_is_opened_again_for_want_of_space() {
+    let world = World::new(Durability::Durable);
+    let mut options = world.options();
+    // Every read is one of the file.
+    options.metadata_cache = 0;
+    let engine = Engine::open(options).await.unwrap();
+    let put = repository(&engine);
+    put.put_manifest(manifest("kept", &[])).await.unwrap();
+    let is_over = Arc::<AtomicBool>::default();
+    let mut readers = JoinSet::new();
+    for _reader in 0..8 {
+        let (repository, is_over) = (repository(&engine), Arc::clone(&is_over));
+        readers.spawn(async move {
+            let reference = "kept".parse().unwrap();
+            while !is_over.load(Ordering::SeqCst) {
+                repository.manifest(&reference).await.unwrap();
+            }
+        });
+    }
+    for number in 0..60 {
+        world.disk.inject(Fault::SyncFull(0));
+        // It may land all the same.
+        drop(put.put_manifest(manifest(&format!("t{number}"), &[])).await);
+    }
+    is_over.store(true, Ordering::SeqCst);
+    while let Some(reader) = readers.join_next().await {
+        reader.unwrap();
+    }
+    world.disk.forget_faults();
+    world.pass(Duration::from_secs(2));
+    put.put_manifest(manifest("after", &[])).await.unwrap();
+    expect_whole(&engine).await;
 }
 
 /// After a power cut, once the processes of before are over.

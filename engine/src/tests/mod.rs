@@ -24,6 +24,8 @@ struct World {
     disk: MemoryDisk,
     hands: Arc<Hands>,
     durability: Durability,
+    /// See `Options::metadata_journal`.
+    journal: u64,
 }
 
 // === impl World ===
@@ -34,6 +36,7 @@ impl World {
             disk: MemoryDisk::new(),
             hands: Arc::default(),
             durability,
+            journal: Options::new("").metadata_journal,
         }
     }
 
@@ -46,6 +49,7 @@ impl World {
             lease: Duration::from_secs(1),
             undo: Duration::ZERO,
             reserve: 2 * 1024 * 1024,
+            metadata_journal: self.journal,
             collect_interval: Duration::from_hours(1),
             ..Options::new("/store")
         }

@@ -6,6 +6,7 @@ use crate::engine::OpenError;
 use crate::meta::commit::{Job, RELAXED_DELAY, Request, Waiting, Writer};
 use crate::meta::database::Database;
 use crate::meta::opening::{FORMAT, file_ranges, open_redb};
+use crate::meta::outcomes::Reach;
 use crate::meta::rows::{Rows as _, Snapshot};
 use crate::meta::staging::Unsynced;
 use crate::meta::tables::Table;
@@ -27,22 +28,23 @@ const UNDO: Undo = Undo {
     changes: 0,
 };
 
-const MOMENT: Moment = Moment {
+pub(super) const MOMENT: Moment = Moment {
     time: EngineTime(0),
     wall: 0,
     stay: STAY,
     undo: UNDO,
 };
 
-fn store_on(disk: &MemoryDisk) -> Arc<LocalStore> {
+pub(super) fn store_on(disk: &MemoryDisk) -> Arc<LocalStore> {
     disk.create_directory(Path::new("/store")).unwrap();
+    disk.sync_directory(Path::new("/")).unwrap();
     Arc::new(LocalStore::new(
         Arc::new(disk.clone()),
         Layout::new("/store"),
     ))
 }
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options {
         metadata_cache: 1 << 20,
         clock: Arc::new(Hands::default()),
@@ -50,7 +52,7 @@ fn options() -> Options {
     }
 }
 
-fn writer_on(store: &Arc<LocalStore>) -> Writer {
+pub(super) fn writer_on(store: &Arc<LocalStore>) -> Writer {
     let options = options();
     let database = Database::open(Arc::clone(store), &options).unwrap();
     Writer {
@@ -62,11 +64,15 @@ fn writer_on(store: &Arc<LocalStore>) -> Writer {
         undo: UNDO,
         collector: Arc::new(Notify::new()),
         unsynced: Unsynced::default(),
+        journaled_since: None,
     }
 }
 
 /// Has one step do all of `requests`, and answers what each was answered with.
-fn step<R: Request>(writer: &mut Writer, requests: Vec<R>) -> Vec<Result<R::Answer, R::Refusal>> {
+pub(super) fn step<R: Request>(
+    writer: &mut Writer,
+    requests: Vec<R>,
+) -> Vec<Result<R::Answer, R::Refusal>> {
     let (jobs, answers): (Vec<_>, Vec<_>) = requests
         .into_iter()
         .map(Waiting::new)
@@ -139,14 +145,14 @@ fn a_newer_format_is_refused_before_anything_is_written() {
     let newer = u64::from(crate::meta::FORMAT_VERSION) + 1;
     writer
         .database
-        .commit(MOMENT, true, |transaction| {
+        .commit(MOMENT, Reach::File, |transaction| {
             transaction.put(Table::Settings, FORMAT, &newer)
         })
         .unwrap();
     drop(writer);
     let look = || {
-        let (redb, _latch) = open_redb(&store, 1 << 20).unwrap();
-        let snapshot = Snapshot::new(&redb).unwrap();
+        let opened = open_redb(&store, 1 << 20).unwrap();
+        let snapshot = Snapshot::new(&opened.redb).unwrap();
         let format: Option<u64> = snapshot.record(Table::Settings, FORMAT).unwrap();
         (format, file_ranges(&snapshot).unwrap())
     };
@@ -164,7 +170,7 @@ fn a_segment_finds_a_number_when_uploads_took_all_others() {
     let disk = MemoryDisk::new();
     let store = store_on(&disk);
     let mut writer = writer_on(&store);
-    while writer.database.new_file_number().is_some() {}
+    while writer.database.numbers.next().is_some() {}
     let content = Bytes::from_static(b"small");
     let commit = CommitBlob {
         repository: name("a"),

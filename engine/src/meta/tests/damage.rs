@@ -4,6 +4,7 @@ use crate::digest::Digest;
 use crate::fault::StorageError;
 use crate::meta::Metadata;
 use crate::meta::commit::Request;
+use crate::meta::outcomes::Reach;
 use crate::meta::records::{CandidateRecord, LinkRecord};
 use crate::meta::rows::{Rows, Scan, failed};
 use crate::meta::tables::Table;
@@ -154,7 +155,7 @@ impl Metadata {
             stay: Stay::default(),
             undo: Undo::default(),
         };
-        let committed = self.database.commit(moment, true, |transaction| {
+        let committed = self.database.commit(moment, Reach::File, |transaction| {
             let rows = transaction.raw(named(table));
             rows.remove(old).unwrap();
             rows.insert(key, stored).unwrap();

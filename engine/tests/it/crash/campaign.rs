@@ -344,13 +344,14 @@ impl fmt::Display for Violation {
             without,
             durability,
             sync_interval,
+            journal,
             undo,
             operations,
         } = &self.plan;
         writeln!(f, "{}", self.fault)?;
         writeln!(
             f,
-            "sequence {seed}, {durability:?}, synced every {sync_interval} bytes, deletions undone for {undo} ms:"
+            "sequence {seed}, {durability:?}, synced every {sync_interval} bytes, a journal of {journal} bytes, deletions undone for {undo} ms:"
         )?;
         for (index, operation) in operations.iter().enumerate() {
             writeln!(f, "  {index}: {operation:?}")?;

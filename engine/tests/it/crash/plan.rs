@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) durability: Durability,
     /// See `Options::upload_sync_interval`.
     pub(crate) sync_interval: u64,
+    /// See `Options::metadata_journal`.
+    pub(crate) journal: u64,
     /// How long deletions can be undone, in milliseconds; zero: not at all.
     pub(crate) undo: u64,
     pub(crate) operations: Vec<Operation>,
@@ -106,6 +108,9 @@ pub(crate) enum Operation {
     Together(Vec<Self>),
 }
 
+/// Lengths of the journal: two or three commits, none, more than a sequence has.
+pub(crate) const JOURNALS: [u64; 4] = [16 * 1024, 4 * 1024 * 1024, 28 * 1024, 0];
+
 // === impl Plan ===
 
 impl Plan {
@@ -140,6 +145,7 @@ impl Plan {
             without: Vec::new(),
             durability,
             sync_interval,
+            journal: JOURNALS[(seed / 4) as usize % JOURNALS.len()],
             undo,
             operations,
         }
@@ -154,6 +160,7 @@ impl Plan {
             without: Vec::new(),
             durability,
             sync_interval: 1,
+            journal: JOURNALS[0],
             undo: 0,
             operations,
         }

@@ -1,12 +1,13 @@
 //! The short form of the proof, and that what it finds can be repeated.
 
 use super::campaign::{Campaign, Point, repeat};
-use super::store::{Fault, Machine, Settings, Store, failed, media_type};
+use super::store::{Fault, Machine, ROOT, Settings, Store, failed, media_type};
 use super::things::content;
 use floundr_engine::Durability;
 use floundr_engine::descriptor::Links;
-use floundr_engine::disk::{Crash, SimulatedDisk};
+use floundr_engine::disk::{Crash, Disk as _, SimulatedDisk};
 use floundr_engine::repository::{Missing, PutManifest};
+use std::path::Path;
 use std::time::Duration;
 
 /// Every change of the making of a store is a place to crash, and the store is made then.
@@ -15,6 +16,7 @@ async fn a_store_whose_making_was_cut_short_is_made_again() {
     let settings = Settings {
         durability: Durability::Durable,
         sync_interval: 1,
+        journal: 64 * 1024,
         undo: 0,
     };
     let make = async |disk: SimulatedDisk| -> Result<(), Fault> {
@@ -65,12 +67,52 @@ fn a_crash_is_repeated_from_its_seed() {
     }
 }
 
+/// A store that was closed, and so has no need of its journal, opens without it, wherever that is cut
+/// short.
+#[tokio::test]
+async fn a_closed_store_without_a_journal_gets_one_at_every_crash() {
+    let settings = Settings {
+        durability: Durability::Durable,
+        sync_interval: 1,
+        journal: 64 * 1024,
+        undo: 0,
+    };
+    let disk = SimulatedDisk::new();
+    let open = async |disk: SimulatedDisk| Store::open(Machine::new(disk, 1), settings).await;
+    let named = async |disk: SimulatedDisk| -> Result<(), Fault> {
+        let store = open(disk).await?;
+        let repository = store.engine.repository(&"kept".parse().unwrap());
+        repository.create().await.map_err(failed)?;
+        store.engine.close().await.map_err(failed)
+    };
+    named(disk.clone()).await.unwrap();
+    disk.remove(&Path::new(ROOT).join("metadata.journal"))
+        .unwrap();
+    disk.sync_directory(Path::new(ROOT)).unwrap();
+    let closed = disk.position();
+    named(disk.clone()).await.unwrap();
+    let journal = disk.journal();
+    let mut replay = journal.replay();
+    for position in closed..journal.len() {
+        replay.advance(position);
+        for crash in [
+            Crash::Stop { seed: 1 },
+            Crash::PowerCut { seed: 1 },
+            Crash::PowerCut { seed: 2 },
+        ] {
+            let opened = named(replay.crashed(crash)).await;
+            assert_eq!(opened, Ok(()), "at {position} after {crash:?}");
+        }
+    }
+}
+
 /// What opening reads does not grow with the store, whatever stopped the process before it.
 #[tokio::test]
 async fn opening_after_a_crash_reads_little_of_a_large_store() {
     let settings = Settings {
         durability: Durability::Durable,
         sync_interval: 1,
+        journal: 64 * 1024,
         undo: 0,
     };
     let disk = SimulatedDisk::new();

@@ -29,6 +29,7 @@ pub(crate) const ROOT: &str = "/store";
 pub(crate) struct Settings {
     pub(crate) durability: Durability,
     pub(crate) sync_interval: u64,
+    pub(crate) journal: u64,
     pub(crate) undo: u64,
 }
 
@@ -59,6 +60,7 @@ impl Settings {
         Self {
             durability: plan.durability,
             sync_interval: plan.sync_interval,
+            journal: plan.journal,
             undo: plan.undo,
         }
     }
@@ -68,6 +70,7 @@ impl Settings {
         options.durability = self.durability;
         options.small_blob_limit = SMALL_LIMIT;
         options.metadata_cache = 1024 * 1024;
+        options.metadata_journal = self.journal;
         options.grace = Duration::from_millis(GRACE);
         options.lease = Duration::from_millis(LEASE);
         options.upload_lifetime = Duration::from_millis(LIFETIME);

@@ -71,7 +71,7 @@ async fn pain_01_a_blob_linked_in_the_middle_of_a_run_survives_it() {
     registry.push_blob("a", "{}").await;
     machine.pass(Duration::from_secs(2));
 
-    let held = machine.hold(Call::Sync, "metadata.redb");
+    let held = machine.hold(Call::Sync, "/metadata.");
     let mut run = pin!(registry.engine.collect());
     tokio::select! {
         report = &mut run => panic!("it was not held: {report:?}"),
@@ -197,7 +197,7 @@ async fn cost_of_a_delete(others: usize) -> ((usize, u64), (usize, u64)) {
 
 /// Calls to the metadata's file, and their bytes.
 fn of_metadata(calls: &Calls) -> (usize, u64) {
-    let of = "metadata.redb";
+    let of = "/metadata.";
     (
         calls.count(Call::Read, of) + calls.count(Call::Write, of),
         calls.bytes(Call::Read, of) + calls.bytes(Call::Write, of),

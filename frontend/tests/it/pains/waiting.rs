@@ -37,7 +37,7 @@ async fn pain_06_reads_do_not_wait_for_a_commit_on_a_slow_disk() {
     let machine = Machine::default();
     let registry = machine.registry().await;
     registry.push_image("a", "v1", "x").await;
-    let held = machine.hold(Call::Sync, "metadata.redb");
+    let held = machine.hold(Call::Sync, "/metadata.");
     let content = image("x").to_string();
     let headers = [("content-type", OCI_MANIFEST)];
     let put = registry.call("PUT /v2/a/manifests/v2", &headers, content);
