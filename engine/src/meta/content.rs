@@ -159,17 +159,22 @@ impl Metadata {
         reference: &Reference,
     ) -> Result<Option<Manifest>, StorageError> {
         let found = self.database.read(|rows| {
+            if let Some(manifest) = rows.recent.get(name, reference) {
+                return Ok(Some(manifest));
+            }
             let Some((digest, record)) = lookup::resolve(rows, name, reference)? else {
                 return Ok(None);
             };
             let content = rows.payload(Table::Contents, &digest.to_key())?;
             let (table, needed_by) = (Table::Contents.name(), "a manifest");
             let content = content.ok_or(Corruption::Missing { table, needed_by })?;
-            Ok(Some(Manifest {
+            let manifest = Manifest {
                 digest,
                 media_type: record.media_type,
                 content: content.into(),
-            }))
+            };
+            rows.recent.put(name, reference, &manifest);
+            Ok(Some(manifest))
         });
         lookup::unless_damaged(found)
     }
@@ -180,6 +185,9 @@ impl Metadata {
         reference: &Reference,
     ) -> Result<Option<ManifestStat>, StorageError> {
         let found = self.database.read(|rows| {
+            if let Some(manifest) = rows.recent.get(name, reference) {
+                return Ok(Some(manifest.stat()));
+            }
             let Some((digest, record)) = lookup::resolve(rows, name, reference)? else {
                 return Ok(None);
             };

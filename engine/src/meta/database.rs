@@ -13,28 +13,24 @@
 //! 5. A change of the file that failed for another reason than want of space stops all writing until
 //!    the next start. Reads go on, from what the medium has and not from the system's memory.
 
-use super::FORMAT_VERSION;
 use super::creating::make_if_missing;
 use super::file_numbers::FileNumbers;
 use super::journal::{Changes, Journal};
 use super::keys;
 use super::opening::{
-    FORMAT, Opened, bring_in, damaged, file_ranges, open_journal, open_redb, release, replay,
-    was_closed,
+    Opened, bring_in, damaged, file_ranges, open_journal, open_redb, release, replay, was_closed,
 };
-use super::outcomes::{Committed, Landing, Pending, Reach};
+use super::outcomes::{Committed, Landing, Pending, Reach, Reopened};
 use super::records::{FileRecord, StateRecord};
 use super::rows::{Rows, Snapshot, failed};
 use super::tables::Table;
-use super::transaction::{Moment, STATE, Stay, Transaction};
-use super::trash::Undo;
+use super::transaction::{Moment, STATE, Transaction};
 use crate::blob::LocalStore;
 use crate::clock::{Clock, EngineTime};
 use crate::disk::Latch;
 use crate::engine::OpenError;
 use crate::fault::StorageError;
 use crate::options::Options;
-use crate::random::Random;
 use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, MutexGuard};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,13 +41,16 @@ use std::time::Duration;
 /// How often failed reads open the file again between two commits.
 const REOPENINGS: u32 = 16;
 
+/// How often a read is made again because the writer recovered from a failed commit.
+const RECOVERIES: u32 = 8;
+
 /// The row of the key of upload ids in `Settings`.
 pub(super) const UPLOAD_KEY: &[u8] = b"upload-key";
 
 /// The redb file and what is derived from it.
 #[derive(Debug)]
 pub(super) struct Database {
-    store: Arc<LocalStore>,
+    pub(super) store: Arc<LocalStore>,
     cache: usize,
     /// Held by the writer for each commit; `None` after closing.
     writer: Mutex<Option<redb::Database>>,
@@ -63,12 +62,12 @@ pub(super) struct Database {
     /// Why the file could not be opened again; nothing can be read until it is.
     unreadable: Mutex<Option<StorageError>>,
     /// Locked behind `writer`.
-    journal: Mutex<Journal>,
+    pub(super) journal: Mutex<Journal>,
     pub(super) numbers: FileNumbers,
     /// Ranges of numbers that earlier processes reserved and that were not compared yet.
     inherited: Vec<(u64, u64)>,
     /// Engine time at `opened`.
-    base: EngineTime,
+    pub(super) base: EngineTime,
     opened: Duration,
     /// The sequence number of the commit that was tried last: a later look tells whether it landed.
     tried: AtomicU64,
@@ -179,17 +178,24 @@ impl Database {
     }
 
     /// Reads from the view of the last commit. A panic of redb on a damaged page is an error; a read
-    /// of the medium that failed is tried once more, since redb refuses everybody after it.
+    /// of the medium that failed is tried once more, since redb refuses everybody after it, and one
+    /// that came while the writer recovered from a failed commit as often as that may happen at once.
     pub(super) fn read<T>(
         &self,
         read: impl Fn(&Snapshot) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
-        match self.read_once(&read) {
-            Err(StorageError::Io { .. } | StorageError::Metadata(_)) if self.reopen_for_reads() => {
-                self.read_once(&read)
+        for _again in 0..RECOVERIES {
+            let outcome = self.read_once(&read);
+            let Err(StorageError::Io { .. } | StorageError::Metadata(_)) = &outcome else {
+                return outcome;
+            };
+            match self.reopen_for_reads() {
+                Reopened::No => return outcome,
+                Reopened::Here => break,
+                Reopened::ByOthers => {}
             }
-            outcome => outcome,
         }
+        self.read_once(&read)
     }
 
     /// Reads once, for who cannot begin anew.
@@ -206,16 +212,21 @@ impl Database {
     }
 
     /// Opens the file again if a failed read made redb refuse everything, unless that happened too
-    /// often since the last commit; answers whether it did. Commits that are not in the journal either
+    /// often since the last commit. Commits that are not in the journal either
     /// are lost with the refusal already.
-    fn reopen_for_reads(&self) -> bool {
+    fn reopen_for_reads(&self) -> Reopened {
         let mut writer = self.writer_at_rest();
         if writer.is_none() || !self.latch.lock().read_failed() {
-            // Somebody else opened it again: another try may go well.
-            return writer.is_some() && self.snapshot.load().is_some();
+            // Another try may go well.
+            let is_open = writer.is_some() && self.snapshot.load().is_some();
+            return if is_open {
+                Reopened::ByOthers
+            } else {
+                Reopened::No
+            };
         }
         if self.reopenings.fetch_add(1, Ordering::SeqCst) >= REOPENINGS {
-            return false;
+            return Reopened::No;
         }
         tracing::warn!("the metadata is opened again after a failed read");
         self.close_file(&mut writer, Pending::Keep);
@@ -223,10 +234,10 @@ impl Database {
             Ok(redb) => *writer = Some(redb),
             Err(error) => {
                 tracing::error!(%error, "the metadata could not be opened again");
-                return false;
+                return Reopened::No;
             }
         }
-        true
+        Reopened::Here
     }
 
     /// The file, when no commit of it has failed from which its writer did not recover yet.
@@ -449,48 +460,5 @@ impl Database {
             std::thread::yield_now();
         }
         self.is_wanted.store(false, Ordering::SeqCst);
-    }
-
-    /// The first commit of an open store: format, key, and file numbers of its own. Numbers of
-    /// before that may be in use without a record stay in `FileRanges` to be compared.
-    fn start(&self, random: &dyn Random) -> Result<(), StorageError> {
-        let moment = Moment {
-            time: self.base,
-            wall: 0,
-            stay: Stay::default(),
-            undo: Undo::default(),
-        };
-        self.commit(moment, Reach::File, |transaction| {
-            if transaction.payload(Table::Settings, UPLOAD_KEY)?.is_none() {
-                let mut key = [0; 32];
-                random
-                    .fill(&mut key)
-                    .map_err(|error| StorageError::Metadata(format!("no random key: {error}")))?;
-                transaction.put_payload(Table::Settings, UPLOAD_KEY, &key)?;
-            }
-            transaction.put(Table::Settings, FORMAT, &u64::from(FORMAT_VERSION))
-        })?;
-        // Of a store that says so itself, no version without one takes it for its own.
-        self.journal.lock().declare(&self.upload_key()?);
-        Ok(())
-    }
-
-    /// A disk that is full takes nothing at the start either: the reserve's space is for that, and
-    /// without it what is there is served all the same. Of a store that is not whole yet nothing is.
-    fn start_full(&self, error: StorageError, random: &dyn Random) -> Result<(), StorageError> {
-        if !error.is_full() {
-            return Err(error);
-        }
-        self.recover(&error, Pending::Keep);
-        if self.store.reserve().spend() {
-            match self.start(random) {
-                Err(again) if again.is_full() => self.recover(&again, Pending::Keep),
-                outcome => return outcome,
-            };
-        }
-        match self.upload_key() {
-            Ok(_) => Ok(()),
-            Err(_) => Err(error),
-        }
     }
 }

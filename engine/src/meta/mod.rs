@@ -6,7 +6,7 @@
 //! mod         the interface: owned values in, owned values out; content and queues are parts of it
 //! requests    what comes in beside the public types
 //! lookup      what is visible           details     the same with all that people want to know
-//! search      names of which not all are wanted
+//! search      names of which not all are wanted          recent  what was read a moment ago
 //! write_*   one file of transactions per subject
 //! garbage     what nothing keeps        write_drain  rows of what was deleted
 //! trash       records of what was deleted      undo      what can be restored
@@ -25,7 +25,7 @@
 //! file_numbers                            what new files are called
 //! journal     rows that are durable before that file has them
 //! staging     the bytes that come before their records
-//! creating    how that file is made
+//! creating    how that file is made     starting  the first commit to it
 //! header      which of two commits the file begins with
 //! tables, keys, records, codec          the form on disk        fuzzing  any bytes as that
 //! ```
@@ -61,12 +61,14 @@ mod plan;
 mod policy;
 mod pulls;
 mod queues;
+mod recent;
 mod records;
 mod requests;
 mod row_fault;
 mod rows;
 mod search;
 mod staging;
+mod starting;
 mod tables;
 mod transaction;
 mod trash;

@@ -42,3 +42,13 @@ pub(super) enum Landing {
     /// Nobody can tell.
     Unknown,
 }
+
+/// Whether a file was opened again that refused to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reopened {
+    No,
+    /// By who asked.
+    Here,
+    /// By somebody else meanwhile, or it was not needed.
+    ByOthers,
+}

@@ -4,6 +4,7 @@
 
 use super::codec::Record;
 use super::keys;
+use super::recent::Recent;
 use super::tables::Table;
 use crate::fault::{Corruption, StorageError};
 use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
@@ -164,6 +165,8 @@ pub(super) trait Rows {
 pub(super) struct Snapshot {
     transaction: ReadTransaction,
     tables: [OnceLock<Bytewise>; Table::ALL.len()],
+    /// What was read of it.
+    pub(super) recent: Recent,
 }
 
 /// A table as it is stored: bytes to bytes.
@@ -179,6 +182,7 @@ impl Snapshot {
         Ok(Self {
             transaction,
             tables: [const { OnceLock::new() }; Table::ALL.len()],
+            recent: Recent::default(),
         })
     }
 

@@ -150,6 +150,19 @@ pub struct TagImmutable {
     pub wanted: Option<Digest>,
 }
 
+// === impl Manifest ===
+
+impl Manifest {
+    /// What is known of it without its bytes.
+    pub(crate) fn stat(self) -> ManifestStat {
+        ManifestStat {
+            digest: self.digest,
+            size: self.content.len() as u64,
+            media_type: self.media_type,
+        }
+    }
+}
+
 // === impl PutManifest ===
 
 impl PutManifest {

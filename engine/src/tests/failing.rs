@@ -239,9 +239,12 @@ async fn reads_hear_nothing_of_a_file_that_is_opened_again_for_want_of_space() {
     for _reader in 0..8 {
         let (repository, is_over) = (repository(&engine), Arc::clone(&is_over));
         readers.spawn(async move {
-            let reference = "kept".parse().unwrap();
             while !is_over.load(Ordering::SeqCst) {
-                repository.manifest(&reference).await.unwrap();
+                let page = Page {
+                    after: None,
+                    limit: 10,
+                };
+                repository.tags(page).await.unwrap();
             }
         });
     }
