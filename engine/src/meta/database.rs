@@ -418,13 +418,31 @@ impl Database {
             OpenError::Storage(error) => error,
             other => StorageError::Metadata(other.to_string()),
         })?;
+        match self.bring_back(&redb, &mut journal) {
+            Ok(snapshot) => {
+                self.snapshot.store(Some(Arc::new(snapshot)));
+                *self.latch.lock() = latch;
+                Ok(redb)
+            }
+            Err(error) => {
+                // Closed, the file would pass for one that lacks nothing.
+                release(Some(redb), &latch, Pending::Forget);
+                Err(error)
+            }
+        }
+    }
+
+    /// Brings in what the journal has beyond a file that was opened again, and takes a view of it.
+    fn bring_back(
+        &self,
+        redb: &redb::Database,
+        journal: &mut Journal,
+    ) -> Result<Snapshot, StorageError> {
         if self.check_writable().is_err() {
             journal.forget_cached()?;
         }
-        replay(&self.store, &redb, &mut journal)?;
-        self.snapshot.store(Some(Arc::new(Snapshot::new(&redb)?)));
-        *self.latch.lock() = latch;
-        Ok(redb)
+        replay(&self.store, redb, journal)?;
+        Snapshot::new(redb)
     }
 
     /// Whether the commit tried last is there.

@@ -203,6 +203,10 @@ impl Journal {
             }
             Err(error) => {
                 tracing::warn!(%error, "the journal cannot be made longer");
+                // A try that failed may have taken a part of the space.
+                if let Err(error) = self.file.set_len(self.len) {
+                    tracing::warn!(%error, "the journal keeps space that it has no use for");
+                }
                 false
             }
         }
@@ -279,17 +283,16 @@ impl Journal {
         };
         let failed_to = |error| StorageError::io("read", &self.path, error);
         let end = self.file.len().map_err(failed_to)?;
-        let (mut at, mut next) = (0, 0);
-        let mut unread = None;
+        let mut at = 0;
+        let mut unread = (0, None);
         while at + BLOCK as u64 <= end {
             let place = at..end;
             at += BLOCK as u64;
-            let record = match self.record(seed, place.clone(), sequence) {
+            let record = match self.record(seed, place, sequence) {
                 Ok(Some(record)) => record,
                 Ok(None) => continue,
                 Err(error) => {
-                    // The next record may be there, unless its copy is found.
-                    unread = unread.or((place.start == next).then_some(error));
+                    unread = (unread.0 + 1, Some(error));
                     continue;
                 }
             };
@@ -297,12 +300,15 @@ impl Journal {
                 return Err(self.gap(sequence, record.head.before));
             }
             sequence = record.head.after;
-            next = record.head.place + 2 * record_len(record.rows.len());
-            at = at.max(next);
-            unread = None;
+            at = at.max(record.head.place + 2 * record_len(record.rows.len()));
+            unread = (0, None);
             found.push(record);
         }
-        unread.map_or(Ok(found), |error| Err(failed_to(error)))
+        match unread {
+            // One place cannot hide both copies of the next record.
+            (2.., Some(error)) => Err(failed_to(error)),
+            _ => Ok(found),
+        }
     }
 
     /// The record that begins a place, if one does that leads beyond a sequence number.

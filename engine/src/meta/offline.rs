@@ -1,6 +1,6 @@
 //! The metadata file while nobody has it open: redb's own walk over every page and its checksums.
 
-use super::opening::{Opened, close_redb, damaged, open_redb};
+use super::opening::{Opened, close_redb, damaged, open_journal, open_redb, was_closed};
 use crate::blob::LocalStore;
 use crate::engine::OpenError;
 use crate::fault::StorageError;
@@ -29,10 +29,14 @@ pub(crate) fn check_file(store: &LocalStore, cache: usize) -> Result<FileState, 
         let nothing = io::Error::new(io::ErrorKind::UnexpectedEof, "it is empty");
         return Err(StorageError::io("check", &path, nothing).into());
     }
+    if was_closed(store)? {
+        // Before redb says durably that it has the file open: it would be missed if this is cut short.
+        open_journal(store, 0, false)?;
+    }
     let Opened {
         mut redb,
         latch,
-        was_closed,
+        was_closed: has_all,
     } = open_redb(store, cache)?;
     let walked = catch_unwind(AssertUnwindSafe(|| redb.check_integrity()));
     let state = match walked {
@@ -44,7 +48,7 @@ pub(crate) fn check_file(store: &LocalStore, cache: usize) -> Result<FileState, 
         Ok(Err(error)) => Ok(FileState::Damaged(error.to_string())),
         Err(_panic) => Ok(FileState::Damaged(damaged().to_string())),
     };
-    if !was_closed {
+    if !has_all {
         // What the journal has was not brought in: closed, the file would pass for one that lacks nothing.
         latch.freeze();
     }

@@ -32,7 +32,8 @@ impl Database {
             transaction.put(Table::Settings, FORMAT, &u64::from(FORMAT_VERSION))
         })?;
         // Of a store that says so itself, no version without one takes it for its own.
-        self.journal.lock().declare(&self.upload_key()?);
+        let secret = self.upload_key()?;
+        self.journal.lock().declare(&secret);
         Ok(())
     }
 
