@@ -33,8 +33,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// How long relaxed durability waits at most before it makes durable what it answered; and how long
-/// rows are in the journal and not in redb's file, so that reads are served from the one and a start
-/// after a kill has little to bring in.
+/// rows are in the journal and not in redb's file, so that a start after a kill has little to bring in.
 pub(super) const RELAXED_DELAY: Duration = Duration::from_secs(1);
 
 /// At most this many requests make a batch, so that the first of them does not wait for long.
@@ -262,7 +261,7 @@ impl Writer {
     ) -> Result<(), StorageError> {
         let reach = match durable {
             false => Reach::Memory,
-            // A deletion gives space back only there.
+            // What rests in the journal comes there, and only there a deletion gives space back.
             true if batch.is_empty() || self.store.reserve().is_spent() => Reach::File,
             true => Reach::Journal,
         };

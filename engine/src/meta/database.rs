@@ -184,6 +184,7 @@ impl Database {
         &self,
         read: impl Fn(&Snapshot) -> Result<T, StorageError>,
     ) -> Result<T, StorageError> {
+        let mut tried: Option<Arc<Latch>> = None;
         for _again in 0..RECOVERIES {
             let outcome = self.read_once(&read);
             let Err(StorageError::Io { .. } | StorageError::Metadata(_)) = &outcome else {
@@ -193,6 +194,12 @@ impl Database {
                 Reopened::No => return outcome,
                 Reopened::Here => break,
                 Reopened::ByOthers => {}
+            }
+            let opening = Arc::clone(&self.latch.lock());
+            let before = tried.replace(Arc::clone(&opening));
+            if before.is_some_and(|before| Arc::ptr_eq(&before, &opening)) {
+                // It is the page, and not a commit that failed meanwhile.
+                return outcome;
             }
         }
         self.read_once(&read)
@@ -212,8 +219,8 @@ impl Database {
     }
 
     /// Opens the file again if a failed read made redb refuse everything, unless that happened too
-    /// often since the last commit. Commits that are not in the journal either
-    /// are lost with the refusal already.
+    /// often since the last commit. Commits that are not in
+    /// the journal either are lost with the refusal already.
     fn reopen_for_reads(&self) -> Reopened {
         let mut writer = self.writer_at_rest();
         if writer.is_none() || !self.latch.lock().read_failed() {

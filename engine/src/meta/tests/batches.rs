@@ -3,10 +3,12 @@
 use super::*;
 use crate::disk::{Disk as _, MemoryDisk};
 use crate::engine::OpenError;
+use crate::fault::StorageError;
 use crate::meta::commit::{Job, RELAXED_DELAY, Request, Waiting, Writer};
 use crate::meta::database::Database;
+use crate::meta::offline::{FileState, check_file};
 use crate::meta::opening::{FORMAT, file_ranges, open_redb};
-use crate::meta::outcomes::Reach;
+use crate::meta::outcomes::{Pending, Reach};
 use crate::meta::rows::{Rows as _, Snapshot};
 use crate::meta::staging::Unsynced;
 use crate::meta::tables::Table;
@@ -163,6 +165,30 @@ fn a_newer_format_is_refused_before_anything_is_written() {
     );
     assert_eq!(look(), before);
     assert_eq!(before.0, Some(newer));
+}
+
+#[test]
+fn what_cannot_be_read_for_good_is_read_twice_and_no_more() {
+    let writer = writer_on(&store_on(&MemoryDisk::new()));
+    let count = AtomicUsize::new(0);
+    let refused = writer.database.read::<()>(|_rows| {
+        count.fetch_add(1, Ordering::SeqCst);
+        Err(StorageError::Metadata("a damaged page".to_owned()))
+    });
+    assert!(matches!(refused, Err(StorageError::Metadata(_))));
+    assert_eq!(count.into_inner(), 2);
+}
+
+/// A check that is cut short leaves a store that was closed as one that can be opened.
+#[test]
+fn a_check_makes_the_journal_of_a_closed_store_that_has_none() {
+    let disk = MemoryDisk::new();
+    let store = store_on(&disk);
+    writer_on(&store).database.close(Pending::Keep);
+    let journal = Path::new("/store/metadata.journal");
+    disk.remove(journal).unwrap();
+    assert_eq!(check_file(&store, 1 << 20).unwrap(), FileState::Whole);
+    assert!(disk.open(journal, false).is_ok());
 }
 
 #[test]

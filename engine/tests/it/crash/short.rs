@@ -10,17 +10,18 @@ use floundr_engine::repository::{Missing, PutManifest};
 use std::path::Path;
 use std::time::Duration;
 
+const DURABLE: Settings = Settings {
+    durability: Durability::Durable,
+    sync_interval: 1,
+    journal: 64 * 1024,
+    undo: 0,
+};
+
 /// Every change of the making of a store is a place to crash, and the store is made then.
 #[tokio::test]
 async fn a_store_whose_making_was_cut_short_is_made_again() {
-    let settings = Settings {
-        durability: Durability::Durable,
-        sync_interval: 1,
-        journal: 64 * 1024,
-        undo: 0,
-    };
     let make = async |disk: SimulatedDisk| -> Result<(), Fault> {
-        let store = Store::open(Machine::new(disk, 1), settings).await?;
+        let store = Store::open(Machine::new(disk, 1), DURABLE).await?;
         store.engine.collect().await.map_err(failed)?;
         store.engine.close().await.map_err(failed)
     };
@@ -71,14 +72,8 @@ fn a_crash_is_repeated_from_its_seed() {
 /// short.
 #[tokio::test]
 async fn a_closed_store_without_a_journal_gets_one_at_every_crash() {
-    let settings = Settings {
-        durability: Durability::Durable,
-        sync_interval: 1,
-        journal: 64 * 1024,
-        undo: 0,
-    };
     let disk = SimulatedDisk::new();
-    let open = async |disk: SimulatedDisk| Store::open(Machine::new(disk, 1), settings).await;
+    let open = async |disk: SimulatedDisk| Store::open(Machine::new(disk, 1), DURABLE).await;
     let named = async |disk: SimulatedDisk| -> Result<(), Fault> {
         let store = open(disk).await?;
         let repository = store.engine.repository(&"kept".parse().unwrap());
@@ -109,15 +104,9 @@ async fn a_closed_store_without_a_journal_gets_one_at_every_crash() {
 /// What opening reads does not grow with the store, whatever stopped the process before it.
 #[tokio::test]
 async fn opening_after_a_crash_reads_little_of_a_large_store() {
-    let settings = Settings {
-        durability: Durability::Durable,
-        sync_interval: 1,
-        journal: 64 * 1024,
-        undo: 0,
-    };
     let disk = SimulatedDisk::new();
     let machine = Machine::new(disk.clone(), 1);
-    let store = Store::open(machine, settings).await.unwrap();
+    let store = Store::open(machine, DURABLE).await.unwrap();
     let mut puts = Vec::new();
     for number in 0..1_000_u64 {
         let repository = store.engine.repository(&"large".parse().unwrap());
@@ -146,7 +135,7 @@ async fn opening_after_a_crash_reads_little_of_a_large_store() {
         replay.advance(position);
         for crash in [Crash::Stop { seed: 1 }, Crash::PowerCut { seed: 1 }] {
             let machine = Machine::new(replay.crashed(crash), 2);
-            let store = Store::open(machine, settings).await.unwrap();
+            let store = Store::open(machine, DURABLE).await.unwrap();
             let read = store.machine.disk.reads().bytes;
             assert!(
                 read < 1_000_000,
