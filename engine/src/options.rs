@@ -19,8 +19,9 @@ pub struct Options {
     /// Blobs of at most this many bytes lie together in segment files; larger ones are files of
     /// their own. 64 KiB: below it a file's own syncs cost more than the bytes.
     pub small_blob_limit: u64,
-    /// Bytes of memory for pages of the metadata. 8 MiB holds the inner pages of a million
-    /// records; the operating system's page cache holds the rest.
+    /// Bytes of memory for pages of the metadata, at most half of it for changed ones. 16 MiB holds the
+    /// inner pages of millions of records and what changes between two durable commits of the file;
+    /// the operating system's page cache holds the rest.
     pub metadata_cache: usize,
     /// Bytes of the metadata's journal at most; zero: every durable commit goes into the metadata's file.
     /// 4 MiB: some hundred commits with one sync each. More would make a start after a kill longer.
@@ -122,7 +123,7 @@ impl Options {
             root: root.into(),
             durability: Durability::Durable,
             small_blob_limit: 64 * 1024,
-            metadata_cache: 8 * 1024 * 1024,
+            metadata_cache: 16 * 1024 * 1024,
             metadata_journal: 4 * 1024 * 1024,
             upload_lifetime: Duration::from_hours(7 * 24),
             grace: Duration::from_hours(1),

@@ -16,7 +16,7 @@ use crate::digest::{Algorithm, Digest};
 use crate::disk::blocking;
 use crate::fault::StorageError;
 use crate::gc::Hold;
-use crate::meta::{Location, Metadata, MetadataCopy};
+use crate::meta::{Counts, Location, Metadata, MetadataCopy};
 use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -153,9 +153,15 @@ fn run(
         MetadataCopy::mark_damaged(file.disk_file(), &path, &digests)?;
         records = MetadataCopy::open(Arc::clone(file.disk_file()), &path)?;
     }
+    let Counts {
+        blobs,
+        manifests,
+        repositories,
+        tags,
+    } = records.counts()?;
     let made = Made {
         number,
-        counts: records.counts()?,
+        counts: [blobs, manifests, repositories, tags],
         times: (began, meta.wall()),
     };
     let manifest = made.manifest(meta.identity(), &file, &done, reporter)?;

@@ -17,7 +17,7 @@ use crate::disk::{Disk, SystemDisk, blocking};
 use crate::engine::make_root;
 use crate::fault::StorageError;
 use crate::layout::{FileKind, Layout, entry};
-use crate::meta::{Location, MetadataCopy};
+use crate::meta::{Counts, Location, MetadataCopy};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -209,7 +209,12 @@ impl Restore<'_> {
             return Err(self.damaged(damaged));
         }
         copier.finish()?;
-        let [blobs, manifests, repositories, tags] = records.counts()?;
+        let Counts {
+            blobs,
+            manifests,
+            repositories,
+            tags,
+        } = records.counts()?;
         drop(records);
         rename(&**disk, &path, &self.target.metadata())?;
         sync_directory(&**disk, self.target.root())?;

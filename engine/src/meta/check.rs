@@ -6,7 +6,7 @@ use super::heal::Mended;
 use super::records::{BlobRecord, FileRecord, Place};
 use super::requests::{Location, StoredAt};
 use super::row_fault::RowFault;
-use super::rows::{Found, Rows, Scan};
+use super::rows::{Found, Rows, Scan, Snapshot};
 use super::tables::Table;
 use super::write_check::CheckRecord;
 use super::{Metadata, keys, write_check};
@@ -92,7 +92,7 @@ impl Metadata {
 
     /// How many blobs there are.
     pub(crate) fn blob_count(&self) -> Result<u64, StorageError> {
-        self.database.read(|rows| rows.len(Table::Blobs))
+        Ok(self.database.read(Snapshot::counts)?.blobs)
     }
 
     /// Those of `files` that nobody needs: neither a blob nor a segment in which one lies, nor in

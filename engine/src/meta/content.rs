@@ -2,7 +2,7 @@
 
 use super::records::BlobRecord;
 use super::requests::{BlockChecks, CommitBlob, Location, StoredAt};
-use super::rows::Rows;
+use super::rows::{Counts, Rows, Snapshot};
 use super::tables::Table;
 use super::{
     FoundBlob, Metadata, garbage, lookup, write_blobs, write_manifests, write_repositories,
@@ -294,12 +294,17 @@ impl Metadata {
     }
 
     pub(crate) fn statistics(&self) -> Result<Statistics, StorageError> {
-        let snapshot = self.database.snapshot()?;
+        let Counts {
+            blobs,
+            manifests,
+            repositories,
+            tags,
+        } = self.database.read(Snapshot::counts)?;
         Ok(Statistics {
-            blobs: snapshot.len(Table::Blobs)?,
-            manifests: snapshot.len(Table::Manifests)?,
-            repositories: snapshot.len(Table::RepositoryNames)?,
-            tags: snapshot.len(Table::Tags)?,
+            blobs,
+            manifests,
+            repositories,
+            tags,
             open_uploads: 0,
         })
     }

@@ -13,14 +13,15 @@ use super::database::UPLOAD_KEY;
 use super::opening::FORMAT;
 use super::records::{BlobRecord, FileRecord};
 use super::requests::Location;
-use super::rows::{Rows, Scan, Snapshot, failed};
+use super::rows::{Counts, Rows, Scan, Snapshot, failed, payload_of};
 use super::tables::Table;
+use super::trees::{Arrangement, Tree, Trees};
 use super::{FORMAT_VERSION, Metadata, keys};
 use crate::digest::Digest;
 use crate::disk::{DiskBackend, DiskFile};
 use crate::fault::StorageError;
 use crate::layout::FileKind;
-use redb::ReadableTable as _;
+use redb::{ReadableDatabase, ReadableTable as _};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -74,9 +75,8 @@ impl Metadata {
                 self.database.check_current()
             };
             in_writing(file, path, |writer| {
-                Table::ALL
-                    .into_iter()
-                    .try_for_each(|table| copy_table(rows, table, (writer, path), &mut go_on))
+                let mut trees = rows.arrangement().trees();
+                trees.try_for_each(|tree| copy_tree(rows, tree, (writer, path), &mut go_on))
             })
         });
         written.and_then(|()| make_durable(&**file, path))
@@ -108,14 +108,14 @@ impl MetadataCopy {
                 .open_read_only_with_backend(DiskBackend::new(file))
                 .map_err(|error| failed(&error.into()))?;
             Ok(Self {
-                rows: Snapshot::new(&database)?,
+                rows: Snapshot::of(&database, arrangement(&database)?)?,
                 path: path.to_owned(),
                 _database: database,
             })
         })
     }
 
-    /// Notes in a copy that blobs are damaged, and makes that durable.
+    /// Notes in a copy of this version that blobs are damaged, and makes that durable.
     pub(crate) fn mark_damaged(
         file: &Arc<dyn DiskFile>,
         path: &Path,
@@ -123,9 +123,11 @@ impl MetadataCopy {
     ) -> Result<(), StorageError> {
         let marked = contained(path, || {
             in_writing(file, path, |writer| {
+                let trees = Trees::open(writer, Arrangement::Shared);
+                let mut trees = trees.map_err(|error| failed(&error))?;
                 digests
                     .iter()
-                    .try_for_each(|digest| mark_one(writer, digest))
+                    .try_for_each(|digest| mark_one(&mut trees, digest))
             })
         });
         marked.and_then(|()| make_durable(&**file, path))
@@ -134,18 +136,13 @@ impl MetadataCopy {
     /// Whether this version reads the rows' form.
     pub(crate) fn is_readable(&self) -> Result<bool, StorageError> {
         let format = self.read(|rows| rows.record::<u64>(Table::Settings, FORMAT))?;
-        // The rows of all have one form.
+        // Other formats arrange the rows in another way (see `trees`), but for the state.
         Ok(format.is_some_and(|format| (1..=u64::from(FORMAT_VERSION)).contains(&format)))
     }
 
-    /// How many rows tell of blobs, manifests, repositories and tags, in this order.
-    pub(crate) fn counts(&self) -> Result<[u64; 4], StorageError> {
-        use Table::{Blobs, Manifests, RepositoryNames, Tags};
-        self.read(|rows| {
-            let [blobs, manifests, repositories, tags] =
-                [Blobs, Manifests, RepositoryNames, Tags].map(|table| rows.len(table));
-            Ok([blobs?, manifests?, repositories?, tags?])
-        })
+    /// How much it has.
+    pub(crate) fn counts(&self) -> Result<Counts, StorageError> {
+        self.read(Snapshot::counts)
     }
 
     /// At most `limit` blobs behind `after`, in a fixed order.
@@ -274,40 +271,39 @@ fn in_writing(
         .map_err(|error| at(path, failed(&error.into())))
 }
 
-/// Copies the rows of one table into the file at `path`.
-fn copy_table(
+/// Copies the rows of one tree into the file at `path`.
+fn copy_tree(
     rows: &Snapshot,
-    table: Table,
+    tree: Tree,
     (writer, path): (&redb::WriteTransaction, &Path),
     go_on: &mut GoOn<'_>,
 ) -> Result<(), StorageError> {
     let mut target = writer
-        .open_table(table.definition())
+        .open_table(tree.definition())
         .map_err(|error| at(path, failed(&error.into())))?;
-    let source = rows.table(table)?.iter();
+    let source = rows.tree(tree)?.iter();
     let source = source.map_err(|error| failed(&error.into()))?;
     for (copied, row) in (0_u64..).zip(source) {
         if copied.is_multiple_of(STRIDE) {
             go_on()?;
         }
-        let (key, value) = row.map_err(|error| failed(&error.into()))?;
-        let (key, value) = (key.value(), value.value());
+        let (stored, value) = row.map_err(|error| failed(&error.into()))?;
+        let (stored, value) = (stored.value(), value.value());
+        let (table, key) = tree.row(stored);
         table.unseal(key, value)?;
         if (table, key) == (Table::Settings, UPLOAD_KEY) {
             continue;
         }
-        let inserted = target.insert(key, value).map(drop);
+        let inserted = target.insert(stored, value).map(drop);
         inserted.map_err(|error| at(path, failed(&error.into())))?;
     }
     Ok(())
 }
 
-fn mark_one(writer: &redb::WriteTransaction, digest: &Digest) -> Result<(), StorageError> {
+fn mark_one(trees: &mut Trees<'_>, digest: &Digest) -> Result<(), StorageError> {
     let (table, key) = (Table::Blobs, digest.to_key());
-    let mut blobs = writer
-        .open_table(table.definition())
-        .map_err(|error| failed(&error.into()))?;
-    let payload = super::rows::payload_of(&blobs, table, &key)?;
+    let (tree, blobs) = trees.of(table);
+    let payload = payload_of(blobs, (tree, table), &key)?;
     let Some(payload) = payload else {
         return Ok(());
     };
@@ -317,8 +313,15 @@ fn mark_one(writer: &redb::WriteTransaction, digest: &Digest) -> Result<(), Stor
         ..BlobRecord::from_payload(table, &payload)?
     };
     let sealed = table.seal(&key, &record.to_payload());
-    let inserted = blobs.insert(key.as_slice(), sealed.as_slice()).map(drop);
-    inserted.map_err(|error| failed(&error.into()))
+    let put = trees.put(table, &key, &sealed).map(drop);
+    put.map_err(|error| failed(&error))
+}
+
+/// How the tables of a copy are arranged.
+fn arrangement(database: &impl ReadableDatabase) -> Result<Arrangement, StorageError> {
+    // The settings lie in the same place in all.
+    let format = Snapshot::new(database)?.record::<u64>(Table::Settings, FORMAT)?;
+    Ok(format.map_or(Arrangement::Shared, Arrangement::of_format))
 }
 
 fn make_durable(file: &dyn DiskFile, path: &Path) -> Result<(), StorageError> {

@@ -21,10 +21,11 @@ use super::opening::{
     Opened, bring_in, damaged, file_ranges, open_journal, open_redb, release, replay, was_closed,
 };
 use super::outcomes::{Committed, Landing, Pending, Reach, Reopened};
-use super::records::{FileRecord, StateRecord};
+use super::records::FileRecord;
 use super::rows::{Rows, Snapshot, failed};
 use super::tables::Table;
-use super::transaction::{Moment, STATE, Transaction};
+use super::transaction::{Moment, Transaction};
+use super::trees::Arrangement;
 use crate::blob::LocalStore;
 use crate::clock::{Clock, EngineTime};
 use crate::disk::Latch;
@@ -112,7 +113,7 @@ impl Database {
             }
         };
         let snapshot = Snapshot::new(&redb)?;
-        let state: Option<StateRecord> = snapshot.record(Table::Settings, STATE)?;
+        let base = snapshot.state()?.time;
         let inherited = file_ranges(&snapshot)?;
         let database = Self {
             store,
@@ -125,7 +126,7 @@ impl Database {
             journal: Mutex::new(journal),
             numbers: FileNumbers::default(),
             inherited,
-            base: state.unwrap_or_default().time,
+            base,
             opened: options.clock.monotonic(),
             tried: AtomicU64::new(u64::MAX),
             is_closed: AtomicBool::new(false),
@@ -448,18 +449,14 @@ impl Database {
         if self.check_writable().is_err() {
             journal.forget_cached()?;
         }
-        replay(&self.store, redb, journal)?;
+        replay(&self.store, redb, journal, Arrangement::Shared)?;
         Snapshot::new(redb)
     }
 
     /// Whether the commit tried last is there.
     fn landing(&self) -> Landing {
-        let found = self.read_once(|rows| {
-            let state = rows.record::<StateRecord>(Table::Settings, STATE)?;
-            Ok(state.unwrap_or_default().sequence)
-        });
-        match found {
-            Ok(sequence) if sequence >= self.tried.load(Ordering::SeqCst) => Landing::Landed,
+        match self.read_once(Snapshot::state) {
+            Ok(state) if state.sequence >= self.tried.load(Ordering::SeqCst) => Landing::Landed,
             Ok(_) => Landing::Missed,
             Err(_) => Landing::Unknown,
         }

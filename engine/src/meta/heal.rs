@@ -243,6 +243,9 @@ impl Transaction<'_> {
 impl Transaction<'_> {
     /// Makes one row what it must be.
     pub(super) fn mend(&mut self, table: Table, key: &[u8]) -> Result<Mended, StorageError> {
+        if self.remove_stray(table, key)? {
+            return Ok(Mended::Removed);
+        }
         match table {
             Table::BlobLinks => self.mend_link(key),
             Table::Settings if key == STATE => self.mend_totals(),

@@ -25,9 +25,9 @@
 //! file_numbers                            what new files are called
 //! journal     rows that are durable before that file has them
 //! staging     the bytes that come before their records
-//! creating    how that file is made     starting  the first commit to it
+//! creating    how that file is made     starting  the first commit to it      migrating  from older formats
 //! header      which of two commits the file begins with
-//! tables, keys, records, codec          the form on disk        fuzzing  any bytes as that
+//! tables, trees, keys, records, codec   the form on disk        fuzzing  any bytes as that
 //! ```
 //! Invariants: see `transaction` (rows), `commit` (durability), `database` (reopening).
 
@@ -53,6 +53,7 @@ mod jobs;
 mod journal;
 mod keys;
 mod lookup;
+mod migrating;
 mod offline;
 mod opening;
 mod outcomes;
@@ -72,6 +73,7 @@ mod starting;
 mod tables;
 mod transaction;
 mod trash;
+mod trees;
 mod undo;
 mod usage;
 mod why;
@@ -108,6 +110,7 @@ pub(crate) use queues::Orders;
 pub(crate) use records::Place;
 pub(crate) use requests::{BLOCK, BlockChecks, CommitBlob, Cut, Location, NewContent, StoredAt};
 pub(crate) use row_fault::RowFault;
+pub(crate) use rows::Counts;
 pub(crate) use search::Wanted;
 pub(crate) use write_check::CheckRecord;
 pub(crate) use write_collect::Collected;
@@ -135,7 +138,7 @@ use tokio::sync::Notify;
 use transaction::Stay;
 
 /// The format this version writes, and the newest it reads.
-pub(crate) const FORMAT_VERSION: u32 = 2;
+pub(crate) const FORMAT_VERSION: u32 = 3;
 
 /// The file's name under the root.
 pub(crate) const FILE_NAME: &str = "metadata.redb";

@@ -5,11 +5,11 @@ use super::database::UPLOAD_KEY;
 use super::header;
 use super::journal::{Change, Journal};
 use super::keys;
+use super::migrating;
 use super::outcomes::Pending;
-use super::records::StateRecord;
 use super::rows::{Rows, Scan, Snapshot, failed};
 use super::tables::Table;
-use super::transaction::STATE;
+use super::trees::{Arrangement, Trees};
 use super::{FILE_NAME, FORMAT_VERSION};
 use crate::blob::LocalStore;
 use crate::disk::{DiskBackend, Latch};
@@ -33,20 +33,21 @@ pub(super) struct Opened {
     pub(super) was_closed: bool,
 }
 
-/// Refuses a store that a newer version wrote, before anything is changed in it. Answers whether it
-/// is one with a journal.
-fn check_format(snapshot: &Snapshot) -> Result<bool, OpenError> {
-    if !snapshot.exists(Table::Settings)? {
-        return Ok(false);
+/// Refuses a store that a newer version wrote, before anything is changed in it. Answers its format;
+/// one that was never begun has this version's.
+fn check_format(snapshot: &Snapshot) -> Result<Option<u64>, OpenError> {
+    if !snapshot.exists(Arrangement::Shared.tree(Table::Settings))? {
+        return Ok(None);
     }
     let format: Option<u64> = snapshot.record(Table::Settings, FORMAT)?;
-    let found = format.unwrap_or(u64::from(FORMAT_VERSION));
-    if found > u64::from(FORMAT_VERSION) {
-        let found = u32::try_from(found).unwrap_or(u32::MAX);
-        let supported = FORMAT_VERSION;
-        return Err(OpenError::NewerFormat { found, supported });
+    match format {
+        Some(found) if found > u64::from(FORMAT_VERSION) => {
+            let found = u32::try_from(found).unwrap_or(u32::MAX);
+            let supported = FORMAT_VERSION;
+            Err(OpenError::NewerFormat { found, supported })
+        }
+        format => Ok(format),
     }
-    Ok(format.is_some_and(|format| format >= JOURNAL_FORMAT))
 }
 
 /// Opens the journal, or makes it unless it is needed: then commits may be missing.
@@ -63,7 +64,7 @@ pub(super) fn open_journal(
     Journal::open(&**store.disk(), store.layout(), limit)
 }
 
-/// Makes what was opened whole: its tables, and what the journal has beyond it.
+/// Makes what was opened whole, and of this format: its trees, and what the journal has beyond it.
 pub(super) fn bring_in(
     store: &LocalStore,
     redb: &redb::Database,
@@ -71,13 +72,18 @@ pub(super) fn bring_in(
     was_closed: bool,
 ) -> Result<Journal, OpenError> {
     let snapshot = Snapshot::new(redb)?;
-    let needs_journal = check_format(&snapshot)? && !was_closed;
-    if !is_complete(&snapshot)? {
-        prepare(redb)?;
+    let format = check_format(&snapshot)?;
+    let arrangement = format.map_or(Arrangement::Shared, Arrangement::of_format);
+    let has_journal = format.is_some_and(|format| format >= JOURNAL_FORMAT);
+    if !is_complete(&snapshot, arrangement)? {
+        prepare(redb, arrangement)?;
     }
     drop(snapshot);
-    let mut journal = open_journal(store, limit, needs_journal)?;
-    replay(store, redb, &mut journal)?;
+    let mut journal = open_journal(store, limit, has_journal && !was_closed)?;
+    replay(store, redb, &mut journal, arrangement)?;
+    if arrangement == Arrangement::Apart {
+        migrating::share_trees(redb)?;
+    }
     Ok(journal)
 }
 
@@ -87,15 +93,16 @@ pub(super) fn replay(
     store: &LocalStore,
     redb: &redb::Database,
     journal: &mut Journal,
+    arrangement: Arrangement,
 ) -> Result<(), StorageError> {
-    let snapshot = Snapshot::new(redb)?;
+    let snapshot = Snapshot::of(redb, arrangement)?;
     let Some(secret) = snapshot.payload(Table::Settings, UPLOAD_KEY)? else {
         return Ok(());
     };
     journal.set_secret(&secret);
-    let state: Option<StateRecord> = snapshot.record(Table::Settings, STATE)?;
+    let sequence = snapshot.state()?.sequence;
     drop(snapshot);
-    let records = journal.beyond(state.unwrap_or_default().sequence)?;
+    let records = journal.beyond(sequence)?;
     if records.is_empty() {
         return Ok(());
     }
@@ -121,20 +128,21 @@ pub(super) fn replay(
     writer.set_quick_repair(true);
     let none = writer.set_durability(redb::Durability::None);
     none.map_err(|error| failed(&error.into()))?;
-    apply_all(&writer, &changes.concat()).map_err(|error| failed(&error))?;
+    apply_all(&writer, &changes.concat(), arrangement).map_err(|error| failed(&error))?;
     writer.commit().map_err(|error| failed(&error.into()))
 }
 
-fn apply_all(writer: &redb::WriteTransaction, changes: &[Change<'_>]) -> Result<(), redb::Error> {
-    let open = |table: Table| writer.open_table(table.definition());
-    let tables: Result<Vec<_>, _> = Table::ALL.into_iter().map(open).collect();
-    let mut tables = tables?;
+fn apply_all(
+    writer: &redb::WriteTransaction,
+    changes: &[Change<'_>],
+    arrangement: Arrangement,
+) -> Result<(), redb::Error> {
+    let mut trees = Trees::open(writer, arrangement)?;
     for change in changes {
-        let table = &mut tables[change.table.index()];
         match change.sealed {
-            Some(sealed) => table.insert(change.key, sealed).map(drop)?,
-            None => table.remove(change.key).map(drop)?,
-        }
+            Some(sealed) => trees.put(change.table, change.key, sealed)?,
+            None => trees.remove(change.table, change.key)?,
+        };
     }
     Ok(())
 }
@@ -198,25 +206,21 @@ pub(super) fn damaged() -> StorageError {
     StorageError::Metadata(format!("{FILE_NAME} is damaged"))
 }
 
-/// Whether every table was made.
-fn is_complete(snapshot: &Snapshot) -> Result<bool, StorageError> {
-    for table in Table::ALL {
-        if !snapshot.exists(table)? {
+/// Whether every tree was made.
+fn is_complete(snapshot: &Snapshot, arrangement: Arrangement) -> Result<bool, StorageError> {
+    for tree in arrangement.trees() {
+        if !snapshot.exists(tree)? {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-/// Makes every table exist, so that readers find them.
-fn prepare(redb: &redb::Database) -> Result<(), StorageError> {
+/// Makes every tree exist, so that readers find them.
+fn prepare(redb: &redb::Database, arrangement: Arrangement) -> Result<(), StorageError> {
     let mut writer = redb.begin_write().map_err(|error| failed(&error.into()))?;
     writer.set_quick_repair(true);
-    for table in Table::ALL {
-        writer
-            .open_table(table.definition())
-            .map_err(|error| failed(&error.into()))?;
-    }
+    drop(Trees::open(&writer, arrangement).map_err(|error| failed(&error))?);
     writer.commit().map_err(|error| failed(&error.into()))
 }
 

@@ -6,10 +6,9 @@ use super::records::{CollectorRecord, Place, Totals};
 use super::requests::Cut;
 use super::rows::{Rows, Scan};
 use super::tables::Table;
-use super::transaction::STATE;
 use super::write_collect::{self, Collected, ORDERS};
 use super::write_drain::{DrainRows, Drained, Mark};
-use super::{Metadata, keys, records};
+use super::{Metadata, keys};
 use crate::clock::EngineTime;
 use crate::fault::StorageError;
 use crate::options::Durability;
@@ -191,10 +190,7 @@ impl Metadata {
 
     /// The sums over the store.
     pub(crate) fn totals(&self) -> Result<Totals, StorageError> {
-        self.database.read(|rows| {
-            let state = rows.record::<records::StateRecord>(Table::Settings, STATE)?;
-            Ok(state.unwrap_or_default().totals)
-        })
+        self.database.read(|rows| Ok(rows.state()?.totals))
     }
 }
 

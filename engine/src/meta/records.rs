@@ -140,6 +140,10 @@ pub(super) struct StateRecord {
     pub(super) totals: Totals,
 }
 
+/// The same in formats 1 and 2, whose sums count no rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UncountedState(pub(super) StateRecord);
+
 /// Sums over the store, kept with every change, so that nobody walks it for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Totals {
@@ -151,6 +155,10 @@ pub(crate) struct Totals {
     pub(crate) garbage: u64,
     /// Bytes whose record is gone and that wait to be given back.
     pub(crate) waiting: u64,
+    /// Blobs of the store, each counted once.
+    pub(crate) blobs: u64,
+    /// Manifests of every repository.
+    pub(crate) manifests: u64,
 }
 
 // === byte forms ===
@@ -413,17 +421,33 @@ impl Record for FileRecord {
 
 impl Record for StateRecord {
     fn encode(&self, encoder: &mut Encoder) {
-        encoder.u64(self.time.0);
-        encoder.u64(self.sequence);
-        encoder.u64(self.files);
-        encoder.u64(self.totals.logical);
-        encoder.u64(self.totals.stored);
-        encoder.u64(self.totals.garbage);
-        encoder.u64(self.totals.waiting);
+        UncountedState(self.clone()).encode(encoder);
+        encoder.u64(self.totals.blobs);
+        encoder.u64(self.totals.manifests);
     }
 
     fn decode(decoder: &mut Decoder<'_>) -> Option<Self> {
-        Some(Self {
+        let UncountedState(mut state) = UncountedState::decode(decoder)?;
+        state.totals.blobs = decoder.u64()?;
+        state.totals.manifests = decoder.u64()?;
+        Some(state)
+    }
+}
+
+impl Record for UncountedState {
+    fn encode(&self, encoder: &mut Encoder) {
+        let Self(state) = self;
+        encoder.u64(state.time.0);
+        encoder.u64(state.sequence);
+        encoder.u64(state.files);
+        encoder.u64(state.totals.logical);
+        encoder.u64(state.totals.stored);
+        encoder.u64(state.totals.garbage);
+        encoder.u64(state.totals.waiting);
+    }
+
+    fn decode(decoder: &mut Decoder<'_>) -> Option<Self> {
+        Some(Self(StateRecord {
             time: EngineTime(decoder.u64()?),
             sequence: decoder.u64()?,
             files: decoder.u64()?,
@@ -432,8 +456,9 @@ impl Record for StateRecord {
                 stored: decoder.u64()?,
                 garbage: decoder.u64()?,
                 waiting: decoder.u64()?,
+                ..Totals::default()
             },
-        })
+        }))
     }
 }
 

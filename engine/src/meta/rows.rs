@@ -5,7 +5,10 @@
 use super::codec::Record;
 use super::keys;
 use super::recent::Recent;
+use super::records::{StateRecord, UncountedState};
 use super::tables::Table;
+use super::transaction::STATE;
+use super::trees::{Arrangement, Tree};
 use crate::fault::{Corruption, StorageError};
 use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 use std::fmt;
@@ -161,55 +164,110 @@ pub(super) trait Rows {
     }
 }
 
-/// One consistent view of the last commit. Tables are opened when they are first read.
+/// One consistent view of the last commit. Trees are opened when they are first read.
 pub(super) struct Snapshot {
     transaction: ReadTransaction,
-    tables: [OnceLock<Bytewise>; Table::ALL.len()],
+    arrangement: Arrangement,
+    trees: [OnceLock<Bytewise>; Table::ALL.len()],
     /// What was read of it.
     pub(super) recent: Recent,
 }
 
-/// A table as it is stored: bytes to bytes.
-pub(super) type Bytewise = ReadOnlyTable<&'static [u8], &'static [u8]>;
+/// How much a store has of what people ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) blobs: u64,
+    pub(crate) manifests: u64,
+    pub(crate) repositories: u64,
+    pub(crate) tags: u64,
+}
+
+/// A tree as it is stored: bytes to bytes.
+type Bytewise = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 // === impl Snapshot ===
 
 impl Snapshot {
     pub(super) fn new(database: &impl ReadableDatabase) -> Result<Self, StorageError> {
+        Self::of(database, Arrangement::Shared)
+    }
+
+    /// Of a file whose tables are arranged like this.
+    pub(super) fn of(
+        database: &impl ReadableDatabase,
+        arrangement: Arrangement,
+    ) -> Result<Self, StorageError> {
         let transaction = database
             .begin_read()
             .map_err(|error| failed(&error.into()))?;
         Ok(Self {
             transaction,
-            tables: [const { OnceLock::new() }; Table::ALL.len()],
+            arrangement,
+            trees: [const { OnceLock::new() }; Table::ALL.len()],
             recent: Recent::default(),
         })
     }
 
-    /// How many rows a table has.
+    /// How many rows a table has that has a tree of its own.
     pub(super) fn len(&self, table: Table) -> Result<u64, StorageError> {
         use redb::ReadableTableMetadata;
-        self.table(table)?
+        let tree = self.arrangement.tree(table);
+        debug_assert!(!tree.is_shared(), "{table:?} shares its tree");
+        self.tree(tree)?
             .len()
             .map_err(|error| failed(&error.into()))
     }
 
-    /// Whether a table was ever made: a new file has none.
-    pub(super) fn exists(&self, table: Table) -> Result<bool, StorageError> {
-        match self.transaction.open_table(table.definition()) {
+    /// How much there is, without walking over it.
+    pub(super) fn counts(&self) -> Result<Counts, StorageError> {
+        let (blobs, manifests) = match self.arrangement {
+            Arrangement::Apart => (self.len(Table::Blobs)?, self.len(Table::Manifests)?),
+            Arrangement::Shared => {
+                let totals = self.state()?.totals;
+                (totals.blobs, totals.manifests)
+            }
+        };
+        Ok(Counts {
+            blobs,
+            manifests,
+            repositories: self.len(Table::RepositoryNames)?,
+            tags: self.len(Table::Tags)?,
+        })
+    }
+
+    /// What every commit writes; of a store that has none yet, its beginning.
+    pub(super) fn state(&self) -> Result<StateRecord, StorageError> {
+        let state = match self.arrangement {
+            Arrangement::Apart => {
+                let uncounted: Option<UncountedState> = self.record(Table::Settings, STATE)?;
+                uncounted.map(|UncountedState(state)| state)
+            }
+            Arrangement::Shared => self.record(Table::Settings, STATE)?,
+        };
+        Ok(state.unwrap_or_default())
+    }
+
+    /// Whether a tree was ever made: a new file has none.
+    pub(super) fn exists(&self, tree: Tree) -> Result<bool, StorageError> {
+        match self.transaction.open_table(tree.definition()) {
             Ok(_) => Ok(true),
             Err(redb::TableError::TableDoesNotExist(_)) => Ok(false),
             Err(error) => Err(failed(&error.into())),
         }
     }
 
-    /// An open table, for reading rows as they are stored.
-    pub(super) fn table(&self, table: Table) -> Result<&Bytewise, StorageError> {
-        let cell = &self.tables[table.index()];
+    /// The trees of the file.
+    pub(super) fn arrangement(&self) -> Arrangement {
+        self.arrangement
+    }
+
+    /// An open tree, for reading rows as they are stored.
+    pub(super) fn tree(&self, tree: Tree) -> Result<&Bytewise, StorageError> {
+        let cell = &self.trees[tree.index()];
         if let Some(open) = cell.get() {
             return Ok(open);
         }
-        let opened = self.transaction.open_table(table.definition());
+        let opened = self.transaction.open_table(tree.definition());
         let opened = opened.map_err(|error| failed(&error.into()))?;
         Ok(cell.get_or_init(|| opened))
     }
@@ -217,7 +275,8 @@ impl Snapshot {
 
 impl Rows for Snapshot {
     fn payload(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        payload_of(self.table(table)?, table, key)
+        let tree = self.arrangement.tree(table);
+        payload_of(self.tree(tree)?, (tree, table), key)
     }
 
     fn scan_any(
@@ -227,7 +286,8 @@ impl Rows for Snapshot {
         after: Option<&[u8]>,
         visit: &mut VisitAny<'_>,
     ) -> Result<(), StorageError> {
-        scan_of(self.table(table)?, table, (prefix, after), visit)
+        let tree = self.arrangement.tree(table);
+        scan_of(self.tree(tree)?, (tree, table), (prefix, after), visit)
     }
 }
 
@@ -237,25 +297,27 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// Reads and unseals one value of an open table.
+/// Reads and unseals one value of an open tree.
 pub(super) fn payload_of(
     open: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    table: Table,
+    (tree, table): (Tree, Table),
     key: &[u8],
 ) -> Result<Option<Vec<u8>>, StorageError> {
-    let value = open.get(key).map_err(|error| failed(&error.into()))?;
+    let value = open.get(&*tree.key(table, key));
+    let value = value.map_err(|error| failed(&error.into()))?;
     let payload = value.map(|value| table.unseal(key, value.value()).map(<[u8]>::to_vec));
     Ok(payload.transpose()?)
 }
 
-/// See [`Rows::scan_any`].
+/// See [`Rows::scan_any`]. Rows of other tables of the tree are passed over.
 pub(super) fn scan_of(
     open: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    table: Table,
+    (tree, table): (Tree, Table),
     (prefix, after): (&[u8], Option<&[u8]>),
     visit: &mut VisitAny<'_>,
 ) -> Result<(), StorageError> {
     let from = match after {
+        // Where a tree is shared, this finds the row under `after` itself again.
         Some(after) if after >= prefix => Bound::Excluded(after),
         _ => Bound::Included(prefix),
     };
@@ -269,8 +331,12 @@ pub(super) fn scan_of(
         .map_err(|error| failed(&error.into()))?;
     for row in rows {
         let (key, value) = row.map_err(|error| failed(&error.into()))?;
-        let payload = table.unseal(key.value(), value.value());
-        if visit(key.value(), payload)? == Scan::Stop {
+        let (of, key) = tree.row(key.value());
+        if of != table || after == Some(key) {
+            continue;
+        }
+        let payload = table.unseal(key, value.value());
+        if visit(key, payload)? == Scan::Stop {
             break;
         }
     }

@@ -1,4 +1,4 @@
-//! Every table, its key and its value. All keys and values are plain bytes.
+//! Every table, its key and its value. All keys and values are plain bytes. Where they lie says `trees`.
 //!
 //! Values are sealed: version byte, payload, checksum over table, key and payload (see `seal`), so
 //! a damaged or misplaced value is an error and never an answer. Numbers in keys are big-endian, so
@@ -10,7 +10,6 @@
 //! [`Digest::to_key`]: crate::digest::Digest::to_key
 
 use crate::fault::Corruption;
-use redb::TableDefinition;
 
 /// A table. The comments give key and value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,7 +107,7 @@ impl Table {
         Self::Pulls,
     ];
 
-    /// Its name in the file and in messages.
+    /// Its name in messages.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Settings => "settings",
@@ -143,11 +142,6 @@ impl Table {
     /// Its position in [`Table::ALL`].
     pub(super) const fn index(self) -> usize {
         self as usize - 1
-    }
-
-    /// How redb knows it.
-    pub(super) const fn definition(self) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
-        TableDefinition::new(self.name())
     }
 
     /// A value of `payload` as it is stored under `key`.

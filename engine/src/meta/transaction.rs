@@ -10,7 +10,8 @@
 //! 4. `Files` says the digest or segment for exactly the places that `Blobs` names. A place leaves
 //!    `Blobs` only together with a new row in `Unlinks`.
 //! 5. `LinkTags` is the reverse of `Tags`, and has the tags that manifests in `Trash` had.
-//! 6. `StateRecord::totals` are the sums over `BlobLinks`, `Blobs` and `Unlinks`.
+//! 6. `StateRecord::totals` are the sums over `BlobLinks`, `Blobs` and `Unlinks`, and how many rows
+//!    `Blobs` and `Manifests` have.
 //!
 //! A request checks everything before its first write: `dirty` tells whether it wrote already, and
 //! a request that fails when it did takes its whole batch with it.
@@ -26,6 +27,7 @@ use super::requests::Location;
 use super::rows::{Found, Rows, VisitAny, failed, payload_of, scan_of};
 use super::tables::Table;
 use super::trash::Undo;
+use super::trees::{Arrangement, Trees};
 use crate::clock::EngineTime;
 use crate::descriptor::Links;
 use crate::digest::Digest;
@@ -37,7 +39,7 @@ use std::time::Duration;
 
 /// The rows of one batch in the making.
 pub(super) struct Transaction<'t> {
-    tables: Vec<RawTable<'t>>,
+    trees: Trees<'t>,
     /// All that is changed in them.
     changes: Changes,
     /// Written when the batch is complete.
@@ -57,9 +59,6 @@ pub(super) struct Transaction<'t> {
     /// There is work for the collector now.
     pub(super) kick: bool,
 }
-
-/// Keys and sealed values.
-type RawTable<'t> = redb::Table<'t, &'static [u8], &'static [u8]>;
 
 /// The time of a batch, and the times that follow from it.
 #[derive(Debug, Clone, Copy)]
@@ -94,10 +93,9 @@ pub(super) struct Edge {
 
 impl<'t> Transaction<'t> {
     pub(super) fn new(writer: &'t WriteTransaction, now: Moment) -> Result<Self, StorageError> {
-        let open = |table: Table| writer.open_table(table.definition());
-        let tables: Result<Vec<_>, _> = Table::ALL.into_iter().map(open).collect();
+        let trees = Trees::open(writer, Arrangement::Shared);
         let mut transaction = Self {
-            tables: tables.map_err(|error| failed(&error.into()))?,
+            trees: trees.map_err(|error| failed(&error))?,
             changes: Changes::default(),
             state: StateRecord::default(),
             now,
@@ -146,10 +144,11 @@ impl<'t> Transaction<'t> {
         self.rows += 1;
         let sealed = table.seal(key, payload);
         self.changes.put(table, key, &sealed);
-        let put = self.tables[table.index()]
-            .insert(key, sealed.as_slice())
-            .map(drop);
-        put.map_err(|error| self.noted(&error.into()))
+        let is_new = self.trees.put(table, key, &sealed);
+        if is_new.map_err(|error| self.noted(&error))? {
+            self.count(table, 1);
+        }
+        Ok(())
     }
 
     pub(super) fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), StorageError> {
@@ -157,8 +156,32 @@ impl<'t> Transaction<'t> {
         self.rows += 1;
         self.removed += 1;
         self.changes.remove(table, key);
-        let removed = self.tables[table.index()].remove(key).map(drop);
-        removed.map_err(|error| self.noted(&error.into()))
+        let was_there = self.trees.remove(table, key);
+        if was_there.map_err(|error| self.noted(&error))? {
+            self.count(table, -1);
+        }
+        Ok(())
+    }
+
+    /// Removes what was never put under a key, if that is what is there.
+    pub(super) fn remove_stray(&mut self, table: Table, key: &[u8]) -> Result<bool, StorageError> {
+        let is_stray = self.trees.has_stray(table, key);
+        let is_stray = is_stray.map_err(|error| failed(&error))?;
+        if is_stray {
+            self.remove(table, key)?;
+        }
+        Ok(is_stray)
+    }
+
+    /// Counts the rows of tables whose number people ask for and no tree knows (invariant 6).
+    fn count(&mut self, table: Table, change: i64) {
+        let totals = &mut self.state.totals;
+        let total = match table {
+            Table::Blobs => &mut totals.blobs,
+            Table::Manifests => &mut totals.manifests,
+            _ => return,
+        };
+        *total = total.saturating_add_signed(change);
     }
 
     fn noted(&mut self, error: &redb::Error) -> StorageError {
@@ -398,15 +421,16 @@ impl<'t> Transaction<'t> {
 
 #[cfg(test)]
 impl<'t> Transaction<'t> {
-    /// The stored bytes of a table, for tests that damage them.
-    pub(super) fn raw(&mut self, table: Table) -> &mut RawTable<'t> {
-        &mut self.tables[table.index()]
+    /// What is stored, for tests that damage it.
+    pub(super) fn raw(&mut self) -> &mut Trees<'t> {
+        &mut self.trees
     }
 }
 
 impl Rows for Transaction<'_> {
     fn payload(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        payload_of(&self.tables[table.index()], table, key)
+        let (tree, rows) = self.trees.of(table);
+        payload_of(rows, (tree, table), key)
     }
 
     fn scan_any(
@@ -416,7 +440,8 @@ impl Rows for Transaction<'_> {
         after: Option<&[u8]>,
         visit: &mut VisitAny<'_>,
     ) -> Result<(), StorageError> {
-        scan_of(&self.tables[table.index()], table, (prefix, after), visit)
+        let (tree, rows) = self.trees.of(table);
+        scan_of(rows, (tree, table), (prefix, after), visit)
     }
 }
 

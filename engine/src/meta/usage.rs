@@ -182,7 +182,12 @@ pub(super) enum Summed {
 /// Computes the kept sums anew, until `is_wanted` says that the snapshot is wanted back.
 pub(super) fn sums(rows: &impl Rows, is_wanted: &dyn Fn() -> bool) -> Result<Summed, StorageError> {
     let mut sums = Totals::default();
-    for table in [Table::BlobLinks, Table::Blobs, Table::Unlinks] {
+    for table in [
+        Table::BlobLinks,
+        Table::Blobs,
+        Table::Manifests,
+        Table::Unlinks,
+    ] {
         let mut ended = None;
         rows.scan_any(table, &[], None, &mut |_, payload| {
             if is_wanted() {
@@ -213,10 +218,12 @@ fn add_row(table: Table, payload: &[u8], sums: &mut Totals) -> Result<(), Corrup
                 add(&mut sums.garbage, link.size);
             }
         }
-        Table::Blobs => add(
-            &mut sums.stored,
-            BlobRecord::from_payload(table, payload)?.size,
-        ),
+        Table::Blobs => {
+            let blob = BlobRecord::from_payload(table, payload)?;
+            add(&mut sums.stored, blob.size);
+            sums.blobs += 1;
+        }
+        Table::Manifests => sums.manifests += 1,
         _ => add(&mut sums.waiting, Place::from_payload(table, payload)?.size),
     }
     Ok(())

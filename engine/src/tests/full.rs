@@ -7,6 +7,8 @@ use crate::upload::{UploadError, UploadId};
 
 const LARGE: usize = 300_000;
 const HALF: usize = 150_000;
+/// Tags that are pushed behind the first three.
+const MORE: [&str; 9] = ["d", "e", "f", "g", "h", "i", "j", "k", "l"];
 
 /// What a client was told.
 #[derive(Default)]
@@ -113,6 +115,10 @@ async fn live(world: &World, engine: &Engine) -> Told {
     told.put(engine, "second").await;
     told.push_small(engine, 4).await;
     told.put(engine, "third").await;
+    for (seed, name) in (5..).zip(MORE) {
+        told.push_small(engine, seed).await;
+        told.put(engine, name).await;
+    }
     // The deletion of what is there must not fail at any point.
     let doomed = content(LARGE, 90);
     repository(engine)
@@ -200,8 +206,8 @@ async fn go_on(world: &World, engine: &Engine, told: &Told) {
         assert!(read_blob(engine, &digest).await == content(LARGE, 2));
     }
     let mut again = Told::default();
-    again.push_small(engine, 7).await;
-    again.push_large(engine, 8).await;
+    again.push_small(engine, 77).await;
+    again.push_large(engine, 78).await;
     again.put(engine, "again").await;
     assert_eq!(again.refused, 0);
     again.expect_all(engine).await;

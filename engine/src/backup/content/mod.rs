@@ -114,7 +114,7 @@ impl<'a> Copier<'a> {
     /// Copies the content of every blob in `records` that the target does not have.
     pub(super) fn copy_all(&mut self, records: &MetadataCopy) -> Result<(), BackupError> {
         self.reporter.enter(TransferPhase::Content);
-        let all = records.counts()?[0];
+        let all = records.counts()?.blobs;
         self.reporter.update(|progress| progress.all_blobs = all);
         let mut after = None;
         loop {

@@ -151,6 +151,33 @@ async fn a_repair_gives_up_nothing_for_a_lost_reverse_row() {
     every_row("manifest-holders", 3, true, true).await;
 }
 
+/// Tables that share a tree: the last byte under which a row lies there says which one has it.
+const SHARING: [&str; 9] = [
+    "blobs",
+    "holders",
+    "blob-links",
+    "edges",
+    "counts",
+    "manifests",
+    "manifest-links",
+    "contents",
+    "manifest-holders",
+];
+
+#[tokio::test]
+async fn a_row_that_became_one_of_another_table_or_of_none_is_found_and_healed() {
+    let rows = store().await.metadata().stored_rows();
+    let tables: BTreeSet<_> = rows.iter().map(|row| row.0).collect();
+    for table in SHARING {
+        let place = tables.iter().position(|name| *name == table).unwrap();
+        let first = rows.iter().find(|row| row.0 == table).unwrap();
+        let last_byte = (first.1.len() - 1) * 8;
+        for bit in last_byte..last_byte + 8 {
+            found_and_healed((place, 0, bit), true, bit % 2 == 0).await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_damaged_name_of_a_tag_is_healed_by_a_push() {
     every_row("link-tags", 5, false, false).await;

@@ -10,6 +10,7 @@ use crate::meta::rows::{Rows, Scan, failed};
 use crate::meta::tables::Table;
 use crate::meta::transaction::{Moment, Stay, Transaction};
 use crate::meta::trash::Undo;
+use crate::meta::trees::Arrangement;
 use crate::meta::{keys, lookup};
 use crate::name::RepositoryName;
 use redb::ReadableTable as _;
@@ -121,16 +122,17 @@ fn flip_bit(
     table: Table,
     key: &[u8],
 ) -> Result<(), StorageError> {
-    let rows = transaction.raw(table);
-    let value = rows.get(key).map_err(|error| failed(&error.into()))?;
+    let (tree, rows) = transaction.raw().of(table);
+    let value = rows.get(&*tree.key(table, key));
+    let value = value.map_err(|error| failed(&error.into()))?;
     let mut value = value.expect("the test names a row").value().to_vec();
     value[0] ^= 1;
-    let put = rows.insert(key, value.as_slice()).map(drop);
-    put.map_err(|error| failed(&error.into()))
+    let put = transaction.raw().put(table, key, &value).map(drop);
+    put.map_err(|error| failed(&error))
 }
 
 impl Metadata {
-    /// The tables, keys and stored values of all rows but the settings.
+    /// The tables of all rows but the settings, under which keys they lie in their trees, and the values.
     pub(crate) fn stored_rows(&self) -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
         let mut stored = Vec::new();
         for table in Table::ALL
@@ -139,7 +141,8 @@ impl Metadata {
         {
             let snapshot = self.database.snapshot().unwrap();
             let scanned = snapshot.scan(table, &[], None, &mut |key, payload| {
-                stored.push((table.name(), key.to_vec(), table.seal(key, payload)));
+                let lies_at = Arrangement::Shared.tree(table).key(table, key);
+                stored.push((table.name(), lies_at.into_owned(), table.seal(key, payload)));
                 Ok(Scan::Next)
             });
             scanned.unwrap();
@@ -147,7 +150,7 @@ impl Metadata {
         stored
     }
 
-    /// Replaces a stored row by bytes that no transaction wrote.
+    /// Replaces a row of a table's tree by bytes that no transaction wrote.
     pub(crate) fn plant_row(&self, table: &str, old: &[u8], (key, stored): (&[u8], &[u8])) {
         let moment = Moment {
             time: self.now(),
@@ -156,7 +159,7 @@ impl Metadata {
             undo: Undo::default(),
         };
         let committed = self.database.commit(moment, Reach::File, |transaction| {
-            let rows = transaction.raw(named(table));
+            let rows = transaction.raw().tree_of(named(table));
             rows.remove(old).unwrap();
             rows.insert(key, stored).unwrap();
             Ok(())

@@ -10,18 +10,15 @@ use crate::meta::commit::{Job, RELAXED_DELAY, Writer};
 use crate::meta::database::Database;
 use crate::meta::journal::{Change, Changes, Journal, Record};
 use crate::meta::offline::{FileState, check_file};
-use crate::meta::opening::FORMAT;
-use crate::meta::outcomes::{Landing, Pending, Reach};
-use crate::meta::rows::Rows as _;
+use crate::meta::outcomes::{Landing, Pending};
 use crate::meta::tables::Table;
-use crate::meta::tests::batches::{MOMENT, options, step, store_on, writer_on};
-use crate::meta::transaction::Transaction;
+use crate::meta::tests::batches::{options, step, store_on, writer_on};
 use crate::meta::write_manifests::StoreManifest;
 use std::io::IoSlice;
 use std::path::Path;
 use std::sync::mpsc;
 
-const JOURNAL: &str = "/store/metadata.journal";
+pub(super) const JOURNAL: &str = "/store/metadata.journal";
 const SECRET: &[u8] = b"secret of a store";
 
 /// A row of so many bytes.
@@ -330,24 +327,20 @@ fn put(content: &str) -> StoreManifest {
     }
 }
 
-fn store(writer: &mut Writer, contents: &[&str]) {
+pub(super) fn store(writer: &mut Writer, contents: &[&str]) {
     for content in contents {
         let answers = step(writer, vec![put(content)]);
         assert!(answers.iter().all(Result::is_ok), "{content}");
     }
 }
 
-fn manifests(writer: &Writer) -> u64 {
-    writer
-        .database
-        .snapshot()
-        .unwrap()
-        .len(Table::Manifests)
-        .unwrap()
+pub(super) fn manifests(writer: &Writer) -> u64 {
+    let snapshot = writer.database.snapshot().unwrap();
+    snapshot.counts().unwrap().manifests
 }
 
 /// The disk as a process leaves it that is killed now.
-fn killed(disk: &MemoryDisk) -> MemoryDisk {
+pub(super) fn killed(disk: &MemoryDisk) -> MemoryDisk {
     let copy = MemoryDisk::new();
     for path in disk.files() {
         copy.create_directory(path.parent().unwrap()).unwrap();
@@ -439,29 +432,6 @@ fn a_file_that_could_not_be_opened_again_does_not_pass_for_one_that_was_closed()
         matches!(&refused, Err(OpenError::Storage(StorageError::Io { .. }))),
         "{refused:?}"
     );
-}
-
-#[test]
-fn a_store_of_the_format_without_a_journal_gets_one() {
-    let disk = MemoryDisk::new();
-    let mut writer = writer_on(&store_on(&disk));
-    store(&mut writer, &["first"]);
-    let to_former =
-        |transaction: &mut Transaction<'_>| transaction.put(Table::Settings, FORMAT, &1_u64);
-    let committed = writer.database.commit(MOMENT, Reach::File, to_former);
-    committed.unwrap();
-    let killed = killed(&disk);
-    killed.remove(Path::new(JOURNAL)).unwrap();
-    let writer = writer_on(&store_on(&killed));
-    assert_eq!(manifests(&writer), 1);
-    let format = writer
-        .database
-        .read(|rows| rows.record::<u64>(Table::Settings, FORMAT));
-    assert_eq!(
-        format.unwrap(),
-        Some(u64::from(crate::meta::FORMAT_VERSION))
-    );
-    assert!(killed.files().iter().any(|path| path == Path::new(JOURNAL)));
 }
 
 #[test]

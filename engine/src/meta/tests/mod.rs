@@ -5,6 +5,7 @@ mod batches;
 mod copy;
 mod damage;
 mod drains;
+mod formats;
 mod journal;
 mod listings;
 mod policies;

@@ -1,0 +1,281 @@
+//! Which tree of the redb file a table's rows lie in, and under which key.
+//!
+//! Most tables have a tree of their own. Tables whose rows are read and changed together share one:
+//! there a mark of the table follows the row's key, so all rows about one blob, or one manifest, lie
+//! side by side. A change of them takes one page and not one of every table, which is what a commit in
+//! a large store costs.
+//!
+//! Invariants:
+//! 1. In a table that shares its tree no key begins another one. So the rows of a table lie in the
+//!    order of their keys, and what stands between them are rows about the same things.
+//! 2. A key that ends with no mark of its tree's tables was never put there. It counts as a row of the
+//!    tree's first table, under all of its bytes. One flipped bit of a mark makes it none.
+
+use super::tables::Table;
+use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
+use std::borrow::Cow;
+
+/// How the tables are put into trees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrangement {
+    /// Each in its own: formats 1 and 2.
+    Apart,
+    /// Some share one.
+    Shared,
+}
+
+/// A tree, by the first of its tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tree {
+    arrangement: Arrangement,
+    first: Table,
+}
+
+/// Keys and sealed values of a tree, to be changed.
+pub(super) type RawTable<'t> = redb::Table<'t, &'static [u8], &'static [u8]>;
+
+/// All trees of a file, to be changed.
+pub(super) struct Trees<'t> {
+    arrangement: Arrangement,
+    open: Vec<RawTable<'t>>,
+    /// The place in `open` of every table's tree.
+    places: [usize; Table::ALL.len()],
+}
+
+// === impl Arrangement ===
+
+impl Arrangement {
+    /// The first format whose tables share trees.
+    const SHARED_FORMAT: u64 = 3;
+
+    pub(super) const fn of_format(format: u64) -> Self {
+        if format < Self::SHARED_FORMAT {
+            Self::Apart
+        } else {
+            Self::Shared
+        }
+    }
+
+    /// The tree of a table.
+    pub(super) const fn tree(self, table: Table) -> Tree {
+        let first = match (self, table) {
+            (Self::Shared, Table::Holders) => Table::Blobs,
+            (Self::Shared, Table::Edges | Table::Counts) => Table::BlobLinks,
+            (Self::Shared, Table::ManifestLinks | Table::Trash) => Table::Manifests,
+            (Self::Shared, Table::ManifestHolders) => Table::Contents,
+            (_, alone) => alone,
+        };
+        Tree {
+            arrangement: self,
+            first,
+        }
+    }
+
+    /// Every tree, once.
+    pub(super) fn trees(self) -> impl Iterator<Item = Tree> {
+        let tables = Table::ALL.into_iter();
+        tables.filter_map(move |table| {
+            let tree = self.tree(table);
+            (tree.first == table).then_some(tree)
+        })
+    }
+}
+
+// === impl Tree ===
+
+impl Tree {
+    /// Its position among as many places as there are tables.
+    pub(super) const fn index(self) -> usize {
+        self.first.index()
+    }
+
+    /// How redb knows it.
+    pub(super) const fn definition(self) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
+        TableDefinition::new(self.name())
+    }
+
+    /// Its name in the file. What is arranged in two ways has two names.
+    const fn name(self) -> &'static str {
+        match (self.arrangement, self.first) {
+            (Arrangement::Shared, Table::Blobs) => "stored-blobs",
+            (Arrangement::Shared, Table::BlobLinks) => "repository-blobs",
+            (Arrangement::Shared, Table::Manifests) => "repository-manifests",
+            (Arrangement::Shared, Table::Contents) => "stored-manifests",
+            (_, table) => table.name(),
+        }
+    }
+
+    /// Whether several tables have their rows in it.
+    pub(super) const fn is_shared(self) -> bool {
+        use Table::{BlobLinks, Blobs, Contents, Manifests};
+        matches!(self.arrangement, Arrangement::Shared)
+            && matches!(self.first, Blobs | BlobLinks | Manifests | Contents)
+    }
+
+    /// Under which key a row of one of its tables lies.
+    pub(super) fn key(self, table: Table, key: &[u8]) -> Cow<'_, [u8]> {
+        if !self.is_shared() {
+            return Cow::Borrowed(key);
+        }
+        let mut marked = Vec::with_capacity(key.len() + 1);
+        marked.extend_from_slice(key);
+        marked.push(mark(table));
+        Cow::Owned(marked)
+    }
+
+    /// The table of the row under a key of it, and the row's key there.
+    pub(super) fn row(self, key: &[u8]) -> (Table, &[u8]) {
+        match key.split_last() {
+            Some((&mark, row)) if self.is_shared() => match self.marked(mark) {
+                Some(table) => (table, row),
+                None => (self.first, key),
+            },
+            _ => (self.first, key),
+        }
+    }
+
+    /// Whether a key of its first table is one that was never put there.
+    fn is_stray(self, table: Table, key: &[u8]) -> bool {
+        self.is_shared()
+            && table == self.first
+            && key.last().is_some_and(|&mark| self.marked(mark).is_none())
+    }
+
+    /// The one of its tables that has this mark.
+    fn marked(self, of_row: u8) -> Option<Table> {
+        let is_it = |&table: &Table| self.arrangement.tree(table) == self && mark(table) == of_row;
+        let from = Table::ALL.iter().skip(self.first.index());
+        from.copied().find(is_it)
+    }
+}
+
+/// The number of a table, and a bit that makes the number of its set bits even.
+const fn mark(table: Table) -> u8 {
+    let number = table as u8;
+    let is_odd = number.count_ones() & 1 == 1;
+    if is_odd { number | 1 << 7 } else { number }
+}
+
+// === impl Trees ===
+
+impl<'t> Trees<'t> {
+    /// Opens all, and makes those that are not there.
+    pub(super) fn open(
+        writer: &'t WriteTransaction,
+        arrangement: Arrangement,
+    ) -> Result<Self, redb::Error> {
+        let mut trees = Self {
+            arrangement,
+            open: Vec::new(),
+            places: [0; Table::ALL.len()],
+        };
+        for tree in arrangement.trees() {
+            trees.places[tree.index()] = trees.open.len();
+            trees.open.push(writer.open_table(tree.definition())?);
+        }
+        for table in Table::ALL {
+            trees.places[table.index()] = trees.places[arrangement.tree(table).index()];
+        }
+        Ok(trees)
+    }
+
+    /// The tree of a table, and what is in it.
+    pub(super) fn of(&self, table: Table) -> (Tree, &RawTable<'t>) {
+        let tree = self.arrangement.tree(table);
+        (tree, &self.open[self.places[table.index()]])
+    }
+
+    fn of_mut(&mut self, table: Table) -> (Tree, &mut RawTable<'t>) {
+        let tree = self.arrangement.tree(table);
+        (tree, &mut self.open[self.places[table.index()]])
+    }
+
+    /// Puts a row; answers whether there was none under its key.
+    pub(super) fn put(
+        &mut self,
+        table: Table,
+        key: &[u8],
+        sealed: &[u8],
+    ) -> Result<bool, redb::Error> {
+        let (tree, rows) = self.of_mut(table);
+        let replaced = rows.insert(&*tree.key(table, key), sealed)?;
+        Ok(replaced.is_none())
+    }
+
+    /// Whether a row is there that was never put there, under a key that the tree's first table has
+    /// for it.
+    pub(super) fn has_stray(&self, table: Table, key: &[u8]) -> Result<bool, redb::Error> {
+        let (tree, rows) = self.of(table);
+        Ok(tree.is_stray(table, key) && rows.get(key)?.is_some())
+    }
+
+    /// Removes a row, or what was never put there; answers whether there was a row.
+    pub(super) fn remove(&mut self, table: Table, key: &[u8]) -> Result<bool, redb::Error> {
+        let (tree, rows) = self.of_mut(table);
+        if rows.remove(&*tree.key(table, key))?.is_some() {
+            return Ok(true);
+        }
+        if tree.is_stray(table, key) {
+            rows.remove(key)?;
+        }
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+impl<'t> Trees<'t> {
+    /// What is stored where a table's rows are, for tests that damage it.
+    pub(super) fn tree_of(&mut self, table: Table) -> &mut RawTable<'t> {
+        self.of_mut(table).1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_found_where_its_table_puts_it_and_in_no_other_table() {
+        let both = [Arrangement::Apart, Arrangement::Shared];
+        for (arrangement, table) in both.into_iter().flat_map(|it| Table::ALL.map(|t| (it, t))) {
+            let tree = arrangement.tree(table);
+            for key in [&b""[..], b"a", &[mark(table)], &[0xff; 80]] {
+                let stored = tree.key(table, key);
+                assert_eq!(tree.row(&stored), (table, key));
+                assert!(!tree.is_shared() || !tree.is_stray(table, &stored));
+            }
+        }
+    }
+
+    #[test]
+    fn every_tree_has_a_name_of_its_own_and_the_settings_have_theirs_in_all() {
+        let trees: Vec<_> = [Arrangement::Apart, Arrangement::Shared]
+            .into_iter()
+            .flat_map(Arrangement::trees)
+            .collect();
+        for tree in &trees {
+            let same = |other: &&Tree| other.name() == tree.name();
+            let others = trees.iter().filter(same);
+            assert!(others.into_iter().all(|other| other.first == tree.first));
+            assert_eq!(tree.is_shared(), tree.name() != tree.first.name());
+        }
+    }
+
+    #[test]
+    fn one_flipped_bit_makes_a_row_one_of_no_other_table() {
+        for table in Table::ALL {
+            let tree = Arrangement::Shared.tree(table);
+            if !tree.is_shared() {
+                continue;
+            }
+            for bit in 0..8 {
+                let key = [7, mark(table) ^ 1 << bit];
+                assert_eq!(
+                    tree.row(&key),
+                    (tree.first, &key[..]),
+                    "{table:?}, bit {bit}"
+                );
+            }
+        }
+    }
+}
