@@ -105,7 +105,8 @@ pub struct Statistics {
 // === impl Engine ===
 
 impl Engine {
-    /// Opens the store in `options.root`, or makes one. Takes no walk over it.
+    /// Opens the store in `options.root`, or makes one. Takes no walk over it, unless an earlier version
+    /// wrote it: then all records are put into this version's form first, durably and at once.
     ///
     /// # Errors
     /// [`OpenError`].

@@ -21,6 +21,7 @@ use super::rows::{Found, Rows, Scan};
 use super::tables::Table;
 use super::transaction::{Edge, STATE, edges};
 use super::trash::{DeletedRecord, Drain, TrashItem, TrashRecord};
+use super::trees::is_stray;
 use super::usage::{self, Summed};
 use crate::descriptor::Links;
 use crate::digest::Digest;
@@ -198,7 +199,7 @@ impl Cursor {
 impl<R: Rows> Audit<'_, R> {
     fn row(&mut self, key: &[u8], payload: Result<&[u8], Corruption>) -> Result<(), StorageError> {
         self.step.rows += 1;
-        if self.rows.found(self.table, key)? == Found::Absent {
+        if !is_stray(&payload) && self.rows.found(self.table, key)? == Found::Absent {
             self.fault(self.table, key, Wrong::Unreachable);
         }
         let looked = match payload {

@@ -290,6 +290,7 @@ fn copy_tree(
         let (stored, value) = row.map_err(|error| failed(&error.into()))?;
         let (stored, value) = (stored.value(), value.value());
         let (table, key) = tree.row(stored);
+        let table = table.unwrap_or(tree.first());
         table.unseal(key, value)?;
         if (table, key) == (Table::Settings, UPLOAD_KEY) {
             continue;

@@ -46,9 +46,10 @@ pub(super) fn repository(
 /// Whether a name's repository exists: it was created, or holds something.
 pub(super) fn exists(rows: &impl Rows, record: &NameRecord) -> Result<bool, StorageError> {
     let prefix = keys::number(record.id);
+    // Manifests are behind what may be left of many deleted ones, whose blobs are still held.
     Ok(record.declared
-        || rows.any(Table::Manifests, &prefix)?
-        || rows.any(Table::BlobLinks, &prefix)?)
+        || rows.any_row(Table::BlobLinks, &prefix)?
+        || rows.any(Table::Manifests, &prefix)?)
 }
 
 /// The id of a repository that exists.

@@ -140,9 +140,9 @@ fn apply_all(
     let mut trees = Trees::open(writer, arrangement)?;
     for change in changes {
         match change.sealed {
-            Some(sealed) => trees.put(change.table, change.key, sealed)?,
-            None => trees.remove(change.table, change.key)?,
-        };
+            Some(sealed) => trees.put(change.table, change.key, sealed).map(drop)?,
+            None => trees.remove(change.table, change.key).map(drop)?,
+        }
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::recent::Recent;
 use super::records::{StateRecord, UncountedState};
 use super::tables::Table;
 use super::transaction::STATE;
-use super::trees::{Arrangement, Tree};
+use super::trees::{Arrangement, STRAY, Tree};
 use crate::fault::{Corruption, StorageError};
 use redb::{ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 use std::fmt;
@@ -309,7 +309,8 @@ pub(super) fn payload_of(
     Ok(payload.transpose()?)
 }
 
-/// See [`Rows::scan_any`]. Rows of other tables of the tree are passed over.
+/// See [`Rows::scan_any`]. Rows of other tables of the tree are passed over; one of no table is a
+/// damaged one of each.
 pub(super) fn scan_of(
     open: &impl ReadableTable<&'static [u8], &'static [u8]>,
     (tree, table): (Tree, Table),
@@ -332,10 +333,17 @@ pub(super) fn scan_of(
     for row in rows {
         let (key, value) = row.map_err(|error| failed(&error.into()))?;
         let (of, key) = tree.row(key.value());
-        if of != table || after == Some(key) {
+        // What was never put there may be a row of this table, so who asks about one thing hears of it.
+        let is_stray = of.is_none() && (table == tree.first() || !prefix.is_empty());
+        if (of != Some(table) && !is_stray) || after == Some(key) {
             continue;
         }
-        let payload = table.unseal(key, value.value());
+        let payload = if is_stray {
+            let (table, why) = (table.name(), STRAY);
+            Err(Corruption::Record { table, why })
+        } else {
+            table.unseal(key, value.value())
+        };
         if visit(key, payload)? == Scan::Stop {
             break;
         }

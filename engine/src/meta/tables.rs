@@ -179,8 +179,8 @@ impl Table {
     }
 }
 
-/// The version of every record's form. A record of another form gets another version here, and a
-/// step in the migration.
+/// The version of every record's form. A record of another form gets another version here, or is
+/// rewritten with the format (see `migrating`).
 const RECORD_VERSION: u8 = 1;
 
 #[cfg(test)]

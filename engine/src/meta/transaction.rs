@@ -27,7 +27,7 @@ use super::requests::Location;
 use super::rows::{Found, Rows, VisitAny, failed, payload_of, scan_of};
 use super::tables::Table;
 use super::trash::Undo;
-use super::trees::{Arrangement, Trees};
+use super::trees::{Arrangement, Removed, Stray, Trees};
 use crate::clock::EngineTime;
 use crate::descriptor::Links;
 use crate::digest::Digest;
@@ -151,30 +151,28 @@ impl<'t> Transaction<'t> {
         Ok(())
     }
 
+    /// Removes a row. Where there is none, nothing has changed: that takes no place in the journal.
     pub(super) fn remove(&mut self, table: Table, key: &[u8]) -> Result<(), StorageError> {
         self.dirty = true;
+        let removed = self.trees.remove(table, key);
+        match removed.map_err(|error| self.noted(&error))? {
+            Removed::Nothing => return Ok(()),
+            Removed::Stray => {}
+            Removed::Row => self.count(table, -1),
+        }
         self.rows += 1;
         self.removed += 1;
         self.changes.remove(table, key);
-        let was_there = self.trees.remove(table, key);
-        if was_there.map_err(|error| self.noted(&error))? {
-            self.count(table, -1);
-        }
         Ok(())
     }
 
-    /// Removes what was never put under a key, if that is what is there.
-    pub(super) fn remove_stray(&mut self, table: Table, key: &[u8]) -> Result<bool, StorageError> {
-        let is_stray = self.trees.has_stray(table, key);
-        let is_stray = is_stray.map_err(|error| failed(&error))?;
-        if is_stray {
-            self.remove(table, key)?;
-        }
-        Ok(is_stray)
+    /// See [`Trees::stray`].
+    pub(super) fn stray(&self, table: Table, key: &[u8]) -> Result<Option<Stray>, StorageError> {
+        self.trees.stray(table, key).map_err(|error| failed(&error))
     }
 
     /// Counts the rows of tables whose number people ask for and no tree knows (invariant 6).
-    fn count(&mut self, table: Table, change: i64) {
+    pub(super) fn count(&mut self, table: Table, change: i64) {
         let totals = &mut self.state.totals;
         let total = match table {
             Table::Blobs => &mut totals.blobs,

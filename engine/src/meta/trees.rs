@@ -3,7 +3,8 @@
 //! Most tables have a tree of their own. Tables whose rows are read and changed together share one:
 //! there a mark of the table follows the row's key, so all rows about one blob, or one manifest, lie
 //! side by side. A change of them takes one page and not one of every table, which is what a commit in
-//! a large store costs.
+//! a large store costs. Only tables that have about as many rows share a tree, since who goes through
+//! one passes the rows of the others; and none with long values, since a change beside one writes it anew.
 //!
 //! Invariants:
 //! 1. In a table that shares its tree no key begins another one. So the rows of a table lie in the
@@ -12,6 +13,7 @@
 //!    tree's first table, under all of its bytes. One flipped bit of a mark makes it none.
 
 use super::tables::Table;
+use crate::fault::Corruption;
 use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
 use std::borrow::Cow;
 
@@ -42,6 +44,31 @@ pub(super) struct Trees<'t> {
     places: [usize; Table::ALL.len()],
 }
 
+/// What is wrong with a row that was never put there.
+pub(super) const STRAY: &str = "its key is of no table";
+
+/// Whether that is what is wrong with a row of a scan.
+pub(super) fn is_stray(payload: &Result<&[u8], Corruption>) -> bool {
+    matches!(payload, Err(Corruption::Record { why, .. }) if *why == STRAY)
+}
+
+/// What was never put where it is.
+pub(super) enum Stray {
+    /// The value.
+    Found(Vec<u8>),
+    /// Walking finds it and looking does not.
+    Hidden,
+}
+
+/// What was under a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removed {
+    Row,
+    /// What was never put there.
+    Stray,
+    Nothing,
+}
+
 // === impl Arrangement ===
 
 impl Arrangement {
@@ -61,8 +88,7 @@ impl Arrangement {
         let first = match (self, table) {
             (Self::Shared, Table::Holders) => Table::Blobs,
             (Self::Shared, Table::Edges | Table::Counts) => Table::BlobLinks,
-            (Self::Shared, Table::ManifestLinks | Table::Trash) => Table::Manifests,
-            (Self::Shared, Table::ManifestHolders) => Table::Contents,
+            (Self::Shared, Table::ManifestLinks) => Table::Manifests,
             (_, alone) => alone,
         };
         Tree {
@@ -100,16 +126,15 @@ impl Tree {
             (Arrangement::Shared, Table::Blobs) => "stored-blobs",
             (Arrangement::Shared, Table::BlobLinks) => "repository-blobs",
             (Arrangement::Shared, Table::Manifests) => "repository-manifests",
-            (Arrangement::Shared, Table::Contents) => "stored-manifests",
             (_, table) => table.name(),
         }
     }
 
     /// Whether several tables have their rows in it.
     pub(super) const fn is_shared(self) -> bool {
-        use Table::{BlobLinks, Blobs, Contents, Manifests};
+        use Table::{BlobLinks, Blobs, Manifests};
         matches!(self.arrangement, Arrangement::Shared)
-            && matches!(self.first, Blobs | BlobLinks | Manifests | Contents)
+            && matches!(self.first, Blobs | BlobLinks | Manifests)
     }
 
     /// Under which key a row of one of its tables lies.
@@ -119,41 +144,54 @@ impl Tree {
         }
         let mut marked = Vec::with_capacity(key.len() + 1);
         marked.extend_from_slice(key);
-        marked.push(mark(table));
+        marked.push(self.mark(table));
         Cow::Owned(marked)
     }
 
-    /// The table of the row under a key of it, and the row's key there.
-    pub(super) fn row(self, key: &[u8]) -> (Table, &[u8]) {
+    /// The table of the row under a key of it, and the row's key there; without a table, it was never
+    /// put there.
+    pub(super) fn row(self, key: &[u8]) -> (Option<Table>, &[u8]) {
         match key.split_last() {
             Some((&mark, row)) if self.is_shared() => match self.marked(mark) {
-                Some(table) => (table, row),
-                None => (self.first, key),
+                Some(table) => (Some(table), row),
+                None => (None, key),
             },
-            _ => (self.first, key),
+            _ if self.is_shared() => (None, key),
+            _ => (Some(self.first), key),
         }
     }
 
-    /// Whether a key of its first table is one that was never put there.
-    fn is_stray(self, table: Table, key: &[u8]) -> bool {
-        self.is_shared()
-            && table == self.first
-            && key.last().is_some_and(|&mark| self.marked(mark).is_none())
+    /// The first of its tables: what was never put there counts as a row of it.
+    pub(super) const fn first(self) -> Table {
+        self.first
+    }
+
+    /// Whether what was never put there may lie under a key of its first table.
+    fn may_be_stray(self, table: Table, key: &[u8]) -> bool {
+        self.is_shared() && table == self.first && self.row(key).0.is_none()
+    }
+
+    /// Its tables.
+    pub(super) fn tables(self) -> impl Iterator<Item = Table> {
+        let tables = Table::ALL.into_iter().skip(self.first.index());
+        tables.filter(move |&table| self.arrangement.tree(table) == self)
     }
 
     /// The one of its tables that has this mark.
     fn marked(self, of_row: u8) -> Option<Table> {
-        let is_it = |&table: &Table| self.arrangement.tree(table) == self && mark(table) == of_row;
-        let from = Table::ALL.iter().skip(self.first.index());
-        from.copied().find(is_it)
+        self.tables().find(|&table| self.mark(table) == of_row)
     }
-}
 
-/// The number of a table, and a bit that makes the number of its set bits even.
-const fn mark(table: Table) -> u8 {
-    let number = table as u8;
-    let is_odd = number.count_ones() & 1 == 1;
-    if is_odd { number | 1 << 7 } else { number }
+    /// What follows the keys of one of its tables. Zero for the first, whose row so lies before all others
+    /// about the same; else the number of the table, and a bit that makes the number of set bits even.
+    const fn mark(self, table: Table) -> u8 {
+        let number = table as u8;
+        if number == self.first as u8 {
+            return 0;
+        }
+        let is_odd = number.count_ones() & 1 == 1;
+        if is_odd { number | 1 << 7 } else { number }
+    }
 }
 
 // === impl Trees ===
@@ -202,23 +240,39 @@ impl<'t> Trees<'t> {
         Ok(replaced.is_none())
     }
 
-    /// Whether a row is there that was never put there, under a key that the tree's first table has
-    /// for it.
-    pub(super) fn has_stray(&self, table: Table, key: &[u8]) -> Result<bool, redb::Error> {
+    /// What is stored under a key that its tree's first table has for what was never put there. Damage of
+    /// keys can hide it from everybody who does not walk.
+    pub(super) fn stray(&self, table: Table, key: &[u8]) -> Result<Option<Stray>, redb::Error> {
         let (tree, rows) = self.of(table);
-        Ok(tree.is_stray(table, key) && rows.get(key)?.is_some())
+        if !tree.may_be_stray(table, key) {
+            return Ok(None);
+        }
+        if let Some(value) = rows.get(key)? {
+            return Ok(Some(Stray::Found(value.value().to_vec())));
+        }
+        let beside = key.split_last().map_or(key, |(_, beside)| beside);
+        for row in rows.range::<&[u8]>(beside..)? {
+            let (found, _) = row?;
+            if found.value() == key {
+                return Ok(Some(Stray::Hidden));
+            }
+            if !found.value().starts_with(beside) {
+                break;
+            }
+        }
+        Ok(None)
     }
 
-    /// Removes a row, or what was never put there; answers whether there was a row.
-    pub(super) fn remove(&mut self, table: Table, key: &[u8]) -> Result<bool, redb::Error> {
+    /// Removes a row, or what was never put there; answers what was.
+    pub(super) fn remove(&mut self, table: Table, key: &[u8]) -> Result<Removed, redb::Error> {
         let (tree, rows) = self.of_mut(table);
         if rows.remove(&*tree.key(table, key))?.is_some() {
-            return Ok(true);
+            return Ok(Removed::Row);
         }
-        if tree.is_stray(table, key) {
-            rows.remove(key)?;
+        if tree.may_be_stray(table, key) && rows.remove(key)?.is_some() {
+            return Ok(Removed::Stray);
         }
-        Ok(false)
+        Ok(Removed::Nothing)
     }
 }
 
@@ -239,10 +293,10 @@ mod tests {
         let both = [Arrangement::Apart, Arrangement::Shared];
         for (arrangement, table) in both.into_iter().flat_map(|it| Table::ALL.map(|t| (it, t))) {
             let tree = arrangement.tree(table);
-            for key in [&b""[..], b"a", &[mark(table)], &[0xff; 80]] {
+            for key in [&b""[..], b"a", &[tree.mark(table)], &[0xff; 80]] {
                 let stored = tree.key(table, key);
-                assert_eq!(tree.row(&stored), (table, key));
-                assert!(!tree.is_shared() || !tree.is_stray(table, &stored));
+                assert_eq!(tree.row(&stored), (Some(table), key));
+                assert!(!tree.may_be_stray(table, &stored));
             }
         }
     }
@@ -269,12 +323,8 @@ mod tests {
                 continue;
             }
             for bit in 0..8 {
-                let key = [7, mark(table) ^ 1 << bit];
-                assert_eq!(
-                    tree.row(&key),
-                    (tree.first, &key[..]),
-                    "{table:?}, bit {bit}"
-                );
+                let key = [7, tree.mark(table) ^ 1 << bit];
+                assert_eq!(tree.row(&key), (None, &key[..]), "{table:?}, bit {bit}");
             }
         }
     }

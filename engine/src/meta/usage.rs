@@ -7,6 +7,7 @@ use super::records::{BlobRecord, LinkRecord, ManifestRecord, Place, TagRecord, T
 use super::rows::{Rows, Scan};
 use super::tables::Table;
 use super::transaction::add;
+use super::trees::is_stray;
 use super::{Metadata, garbage, keys, lookup};
 use crate::clock::{Calendar, EngineTime};
 use crate::fault::{Corruption, StorageError};
@@ -194,7 +195,15 @@ pub(super) fn sums(rows: &impl Rows, is_wanted: &dyn Fn() -> bool) -> Result<Sum
                 ended = Some(Summed::Wanted);
                 return Ok(Scan::Stop);
             }
-            match payload.and_then(|payload| add_row(table, payload, &mut sums)) {
+            let added = match table {
+                // Its number is all that counts, whatever became of the rest.
+                Table::Manifests => {
+                    sums.manifests += u64::from(!is_stray(&payload));
+                    Ok(())
+                }
+                _ => payload.and_then(|payload| add_row(table, payload, &mut sums)),
+            };
+            match added {
                 Ok(()) => Ok(Scan::Next),
                 Err(_damage) => {
                     ended = Some(Summed::Unreadable);
@@ -223,7 +232,6 @@ fn add_row(table: Table, payload: &[u8], sums: &mut Totals) -> Result<(), Corrup
             add(&mut sums.stored, blob.size);
             sums.blobs += 1;
         }
-        Table::Manifests => sums.manifests += 1,
         _ => add(&mut sums.waiting, Place::from_payload(table, payload)?.size),
     }
     Ok(())

@@ -45,7 +45,7 @@ fn part(writer: &redb::WriteTransaction, tree: Tree, apart: &mut Trees<'_>) {
     for row in rows.iter().unwrap() {
         let (key, value) = row.unwrap();
         let (table, key) = tree.row(key.value());
-        apart.put(table, key, value.value()).unwrap();
+        apart.put(table.unwrap(), key, value.value()).unwrap();
     }
     drop(rows);
     writer.delete_table(tree.definition()).unwrap();
@@ -136,28 +136,23 @@ fn former_changes(rows: &[Change<'_>]) -> (Changes, u64) {
     (changes, after)
 }
 
-#[test]
-fn what_a_journal_of_the_former_format_has_beyond_its_file_is_brought_up_too() {
+/// A store of format 2 that was killed, with commits that only its journal has.
+fn killed_former() -> MemoryDisk {
     let disk = MemoryDisk::new();
     let mut writer = writer_on(&store_on(&disk));
     store(&mut writer, &["first", "second", "third"]);
     let killed = killed(&disk);
-    let in_store = store_on(&killed);
-    let opened = open_redb(&in_store, 1 << 20).unwrap();
+    let opened = open_redb(&store_on(&killed), 1 << 20).unwrap();
     let snapshot = Snapshot::new(&opened.redb).unwrap();
-    let (sequence, secret) = (
-        snapshot.state().unwrap().sequence,
-        snapshot
-            .payload(Table::Settings, UPLOAD_KEY)
-            .unwrap()
-            .unwrap(),
-    );
+    let sequence = snapshot.state().unwrap().sequence;
+    let secret = snapshot.payload(Table::Settings, UPLOAD_KEY).unwrap();
     drop(snapshot);
     make_former(&opened.redb, 2);
     // As after a kill: not closed.
     release(Some(opened.redb), &opened.latch, Pending::Forget);
-    let mut journal = Journal::open(&killed, in_store.layout(), 4 << 20).unwrap();
-    journal.declare(&secret);
+    let layout = Layout::new("/store");
+    let mut journal = Journal::open(&killed, &layout, 4 << 20).unwrap();
+    journal.declare(&secret.unwrap());
     let records = journal.beyond(sequence).unwrap();
     assert!(!records.is_empty());
     journal.restart(sequence, false);
@@ -166,36 +161,47 @@ fn what_a_journal_of_the_former_format_has_beyond_its_file_is_brought_up_too() {
         assert!(journal.has_room(&changes));
         journal.append(changes, after).unwrap();
     }
-    drop(journal);
-    let writer = writer_on(&in_store);
+    killed
+}
+
+#[test]
+fn what_a_journal_of_the_former_format_has_beyond_its_file_is_brought_up_too() {
+    let writer = writer_on(&store_on(&killed_former()));
     assert_eq!(manifests(&writer), 3);
     expect_whole(&writer);
 }
 
+/// Opens a store of a former format with a fault; answers whether it was opened all the same.
+fn cut_short(former: &MemoryDisk, fault: Fault) -> bool {
+    let disk = killed(former);
+    disk.inject(fault);
+    let opened = Database::open(store_on(&disk), &options());
+    let is_through = opened.is_ok();
+    if let Ok(database) = opened {
+        database.close(Pending::Forget);
+    }
+    let writer = writer_on(&store_on(&killed(&disk)));
+    assert_eq!(manifests(&writer), 3, "{fault:?}");
+    expect_whole(&writer);
+    is_through
+}
+
 #[test]
 fn bringing_a_store_up_can_be_cut_short_anywhere() {
-    let disk = MemoryDisk::new();
-    let mut writer = writer_on(&store_on(&disk));
+    let closed = MemoryDisk::new();
+    let mut writer = writer_on(&store_on(&closed));
     store(&mut writer, &["first", "second", "third"]);
     writer.database.close(Pending::Keep);
     drop(writer);
-    make_former_on(&disk, 2);
-    for stop in 0.. {
-        let stopped = killed(&disk);
-        let writes = stopped.counts().writes;
-        stopped.inject(Fault::Write(stop));
-        let opened = Database::open(store_on(&stopped), &options());
-        let is_through = opened.is_ok();
-        if let Ok(database) = opened {
-            database.close(Pending::Forget);
-        }
-        let writer = writer_on(&store_on(&killed(&stopped)));
-        assert_eq!(manifests(&writer), 3, "stopped at write {stop} of {writes}");
-        expect_whole(&writer);
-        if is_through {
-            assert!(stop > 10, "only {stop} writes");
-            return;
-        }
+    make_former_on(&closed, 2);
+    for former in [closed, killed_former()] {
+        let through = |fault: fn(u64) -> Fault| {
+            let points = (0..1000).find(|&point| cut_short(&former, fault(point)));
+            points.unwrap()
+        };
+        assert!(through(Fault::Write) > 20);
+        assert!(through(Fault::Sync) > 2);
+        assert!(through(Fault::SyncFull) > 2);
     }
 }
 
