@@ -21,7 +21,6 @@ use super::rows::{Found, Rows, Scan};
 use super::tables::Table;
 use super::transaction::{STATE, Transaction, edges, take};
 use super::trash::Drain;
-use super::trees::{Arrangement, Stray};
 use super::usage::{self, Summed};
 use crate::descriptor::Links;
 use crate::digest::Digest;
@@ -244,10 +243,8 @@ impl Transaction<'_> {
 impl Transaction<'_> {
     /// Makes one row what it must be.
     pub(super) fn mend(&mut self, table: Table, key: &[u8]) -> Result<Mended, StorageError> {
-        match self.stray(table, key)? {
-            Some(Stray::Found(value)) => return self.mend_stray(table, key, &value),
-            Some(Stray::Hidden) => return Ok(Mended::Left),
-            None => {}
+        if let Some(mended) = self.mend_stray(table, key)? {
+            return Ok(mended);
         }
         match table {
             Table::BlobLinks => self.mend_link(key),
@@ -266,29 +263,6 @@ impl Transaction<'_> {
             Table::FileRanges => self.mend_range(key),
             _ => self.mend_derived(table, key),
         }
-    }
-
-    /// What lies under a key of no table is a row whose mark was damaged: it goes back where it was, if
-    /// nothing is there now.
-    fn mend_stray(
-        &mut self,
-        first: Table,
-        key: &[u8],
-        value: &[u8],
-    ) -> Result<Mended, StorageError> {
-        self.remove(first, key)?;
-        let row = key.split_last().map_or(key, |(_, row)| row);
-        for table in Arrangement::Shared.tree(first).tables() {
-            if let Ok(payload) = table.unseal(row, value)
-                && self.found(table, row)? == Found::Absent
-            {
-                self.put_payload(table, row, payload)?;
-                // It was counted all along.
-                self.count(table, -1);
-                return Ok(Mended::Rewritten);
-            }
-        }
-        Ok(Mended::Removed)
     }
 
     pub(super) fn mend_derived(

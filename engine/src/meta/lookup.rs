@@ -49,7 +49,7 @@ pub(super) fn exists(rows: &impl Rows, record: &NameRecord) -> Result<bool, Stor
     // Manifests are behind what may be left of many deleted ones, whose blobs are still held.
     Ok(record.declared
         || rows.any_row(Table::BlobLinks, &prefix)?
-        || rows.any(Table::Manifests, &prefix)?)
+        || rows.any_row(Table::Manifests, &prefix)?)
 }
 
 /// The id of a repository that exists.

@@ -15,7 +15,7 @@
 //! places      where bytes lie
 //! derive      what a row must be by the rows it follows from
 //! audit       comparing all of them, step by step       heal  writing them anew
-//! derive_deleted, heal_deleted          the same for what was deleted
+//! derive_deleted, heal_deleted          the same for what was deleted     heal_strays  rows of no table
 //! check       what the check asks                   offline  the file, while nobody has it open
 //! audit       recomputing and comparing all of them
 //! copy        all rows at one moment in a file of their own, for backups
@@ -49,6 +49,7 @@ mod garbage;
 mod header;
 mod heal;
 mod heal_deleted;
+mod heal_strays;
 mod jobs;
 mod journal;
 mod keys;

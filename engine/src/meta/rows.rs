@@ -309,8 +309,7 @@ pub(super) fn payload_of(
     Ok(payload.transpose()?)
 }
 
-/// See [`Rows::scan_any`]. Rows of other tables of the tree are passed over; one of no table is a
-/// damaged one of each.
+/// See [`Rows::scan_any`]. Rows of other tables of the tree are passed over.
 pub(super) fn scan_of(
     open: &impl ReadableTable<&'static [u8], &'static [u8]>,
     (tree, table): (Tree, Table),
@@ -333,22 +332,43 @@ pub(super) fn scan_of(
     for row in rows {
         let (key, value) = row.map_err(|error| failed(&error.into()))?;
         let (of, key) = tree.row(key.value());
-        // What was never put there may be a row of this table, so who asks about one thing hears of it.
-        let is_stray = of.is_none() && (table == tree.first() || !prefix.is_empty());
-        if (of != Some(table) && !is_stray) || after == Some(key) {
+        let concerns = match of {
+            Some(of) => of == table,
+            None if prefix.is_empty() => table == tree.first(),
+            None => concerns(open, (tree, table), (key, value.value()))?,
+        };
+        if !concerns || after == Some(key) {
             continue;
         }
-        let payload = if is_stray {
-            let (table, why) = (table.name(), STRAY);
-            Err(Corruption::Record { table, why })
-        } else {
-            table.unseal(key, value.value())
+        let payload = match of {
+            Some(_) => table.unseal(key, value.value()),
+            None => Err(Corruption::Record {
+                table: table.name(),
+                why: STRAY,
+            }),
         };
         if visit(key, payload)? == Scan::Stop {
             break;
         }
     }
     Ok(())
+}
+
+/// Whether a stray is to be told of where a table is asked about something: it may be the table's row, and
+/// there is none instead of it.
+fn concerns(
+    open: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    (tree, table): (Tree, Table),
+    (key, value): (&[u8], &[u8]),
+) -> Result<bool, StorageError> {
+    let Some((owner, row)) = tree.owner(key, value) else {
+        return Ok(true);
+    };
+    if owner != table {
+        return Ok(false);
+    }
+    let instead = open.get(&*tree.key(owner, row));
+    Ok(instead.map_err(|error| failed(&error.into()))?.is_none())
 }
 
 /// What redb's failure is to a caller.

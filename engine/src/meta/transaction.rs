@@ -27,7 +27,7 @@ use super::requests::Location;
 use super::rows::{Found, Rows, VisitAny, failed, payload_of, scan_of};
 use super::tables::Table;
 use super::trash::Undo;
-use super::trees::{Arrangement, Removed, Stray, Trees};
+use super::trees::{Arrangement, Removed, Trees};
 use crate::clock::EngineTime;
 use crate::descriptor::Links;
 use crate::digest::Digest;
@@ -140,11 +140,20 @@ impl<'t> Transaction<'t> {
         key: &[u8],
         payload: &[u8],
     ) -> Result<(), StorageError> {
+        self.put_sealed(table, key, &table.seal(key, payload))
+    }
+
+    /// Puts a value as it is stored.
+    pub(super) fn put_sealed(
+        &mut self,
+        table: Table,
+        key: &[u8],
+        sealed: &[u8],
+    ) -> Result<(), StorageError> {
         self.dirty = true;
         self.rows += 1;
-        let sealed = table.seal(key, payload);
-        self.changes.put(table, key, &sealed);
-        let is_new = self.trees.put(table, key, &sealed);
+        self.changes.put(table, key, sealed);
+        let is_new = self.trees.put(table, key, sealed);
         if is_new.map_err(|error| self.noted(&error))? {
             self.count(table, 1);
         }
@@ -166,9 +175,9 @@ impl<'t> Transaction<'t> {
         Ok(())
     }
 
-    /// See [`Trees::stray`].
-    pub(super) fn stray(&self, table: Table, key: &[u8]) -> Result<Option<Stray>, StorageError> {
-        self.trees.stray(table, key).map_err(|error| failed(&error))
+    /// What is stored, as it is.
+    pub(super) fn stored(&self) -> &Trees<'t> {
+        &self.trees
     }
 
     /// Counts the rows of tables whose number people ask for and no tree knows (invariant 6).
@@ -379,7 +388,7 @@ impl<'t> Transaction<'t> {
         take(&mut self.state.totals.logical, link.size);
         self.remove(Table::BlobLinks, &keys::in_repository(repository, digest))?;
         self.remove(Table::Holders, &keys::holder(digest, repository))?;
-        if self.any(Table::Holders, &digest.to_key())? {
+        if self.any_row(Table::Holders, &digest.to_key())? {
             return Ok(None);
         }
         let key = digest.to_key();

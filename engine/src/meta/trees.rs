@@ -9,10 +9,12 @@
 //! Invariants:
 //! 1. In a table that shares its tree no key begins another one. So the rows of a table lie in the
 //!    order of their keys, and what stands between them are rows about the same things.
-//! 2. A key that ends with no mark of its tree's tables was never put there. It counts as a row of the
-//!    tree's first table, under all of its bytes. One flipped bit of a mark makes it none.
+//! 2. A key that ends with no mark of its tree's tables was never put there: a stray. Who walks over the
+//!    whole tree finds it as a row of the first table, under all of its bytes; who asks about one thing
+//!    as a damaged row of the table whose checksum it has. One flipped bit of a mark makes it none.
 
 use super::tables::Table;
+use crate::digest::Digest;
 use crate::fault::Corruption;
 use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
 use std::borrow::Cow;
@@ -52,13 +54,15 @@ pub(super) fn is_stray(payload: &Result<&[u8], Corruption>) -> bool {
     matches!(payload, Err(Corruption::Record { why, .. }) if *why == STRAY)
 }
 
-/// What was never put where it is.
+/// What was never put where it is: the value.
 pub(super) enum Stray {
-    /// The value.
     Found(Vec<u8>),
     /// Walking finds it and looking does not.
-    Hidden,
+    Hidden(Vec<u8>),
 }
+
+/// Key and value as they are stored.
+pub(super) type Stored = (Vec<u8>, Vec<u8>);
 
 /// What was under a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,9 +170,25 @@ impl Tree {
         self.first
     }
 
-    /// Whether what was never put there may lie under a key of its first table.
+    /// Whether a stray may lie under a key of its first table.
     fn may_be_stray(self, table: Table, key: &[u8]) -> bool {
-        self.is_shared() && table == self.first && self.row(key).0.is_none()
+        self.is_shared() && table == self.first && !self.is_key(key) && self.row(key).0.is_none()
+    }
+
+    /// Whether a row of its first table has such a key.
+    fn is_key(self, key: &[u8]) -> bool {
+        let digest = match self.first {
+            Table::Blobs => Some(key),
+            _ => key.get(8..),
+        };
+        matches!(digest.map(Digest::split_key), Some(Some((_, []))))
+    }
+
+    /// The table that a stray is of by its checksum, and its key there.
+    pub(super) fn owner<'k>(self, key: &'k [u8], value: &[u8]) -> Option<(Table, &'k [u8])> {
+        let (_, row) = key.split_last()?;
+        let owner = |table: &Table| table.unseal(row, value).is_ok();
+        self.tables().find(owner).map(|table| (table, row))
     }
 
     /// Its tables.
@@ -240,8 +260,8 @@ impl<'t> Trees<'t> {
         Ok(replaced.is_none())
     }
 
-    /// What is stored under a key that its tree's first table has for what was never put there. Damage of
-    /// keys can hide it from everybody who does not walk.
+    /// The stray under a key that its tree's first table has for it. Damage of a key can hide it, and rows
+    /// beside it, from everybody who does not walk.
     pub(super) fn stray(&self, table: Table, key: &[u8]) -> Result<Option<Stray>, redb::Error> {
         let (tree, rows) = self.of(table);
         if !tree.may_be_stray(table, key) {
@@ -250,17 +270,23 @@ impl<'t> Trees<'t> {
         if let Some(value) = rows.get(key)? {
             return Ok(Some(Stray::Found(value.value().to_vec())));
         }
-        let beside = key.split_last().map_or(key, |(_, beside)| beside);
-        for row in rows.range::<&[u8]>(beside..)? {
-            let (found, _) = row?;
-            if found.value() == key {
-                return Ok(Some(Stray::Hidden));
-            }
-            if !found.value().starts_with(beside) {
+        let mut beside = self.beside(table, key)?;
+        let at = beside.iter().position(|(found, _)| found == key);
+        Ok(at.map(|at| Stray::Hidden(beside.swap_remove(at).1)))
+    }
+
+    /// All rows of a tree about what a stray is about, as they are stored, by walking.
+    pub(super) fn beside(&self, table: Table, key: &[u8]) -> Result<Vec<Stored>, redb::Error> {
+        let prefix = key.split_last().map_or(key, |(_, prefix)| prefix);
+        let mut beside = Vec::new();
+        for row in self.of(table).1.range::<&[u8]>(prefix..)? {
+            let (found, value) = row?;
+            if !found.value().starts_with(prefix) {
                 break;
             }
+            beside.push((found.value().to_vec(), value.value().to_vec()));
         }
-        Ok(None)
+        Ok(beside)
     }
 
     /// Removes a row, or what was never put there; answers what was.

@@ -1,6 +1,7 @@
 //! Transactions on blobs: commit, mount, delete, touch.
 
 use super::commit::{Request, Staged};
+use super::garbage;
 use super::keys;
 use super::lookup;
 use super::records::{BlobRecord, CandidateRecord, LinkRecord, Place};
@@ -180,6 +181,7 @@ impl Request for DeleteBlob {
                 by,
             });
         }
+        garbage::check_unlink(transaction, repository, &digest)?;
         transaction.unlink_blob(repository, &digest, &link)?;
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Bits of the metadata file: found by the offline check, or without effect, or refused at opening.
 
-use super::{Dice, flip, open, options, push_all, read_all};
+use super::{Dice, check, digest, flip, open, options, push_all, read_all};
 use crate::check::{CheckOptions, CheckReport, check_offline};
+use crate::digest::Digest;
 use crate::disk::{Disk, MemoryDisk};
 use crate::engine::{Engine, OpenError};
 use std::io::IoSlice;
@@ -118,6 +119,43 @@ async fn a_flipped_bit_of_the_file_is_found_or_harmless_or_refused() {
     }
     println!("refused {refused}, found {found}, harmless {harmless}");
     assert!(found > 0 && harmless > 0);
+}
+
+/// Where the mark of a blob's row, or of a link to it, lies in the file: rows about the same follow.
+fn marks(metadata: &[u8], digest: &Digest) -> Vec<usize> {
+    let key = digest.to_key();
+    let is_mark = |at: &usize| {
+        let (before, behind) = metadata.split_at(*at);
+        let Some(about) = before.strip_suffix(&key[..]) else {
+            return false;
+        };
+        // A link's key begins with the repository.
+        let repository = about.last_chunk::<8>().map_or(&[][..], |id| &id[..]);
+        let again = [&[0], repository, &key].concat();
+        behind.starts_with(&again) || behind.starts_with(&[&[0], &key[..]].concat())
+    };
+    (key.len()..metadata.len()).filter(is_mark).collect()
+}
+
+#[tokio::test]
+async fn a_mark_that_flips_in_the_file_is_found_and_its_row_put_back() {
+    let image = Image::new().await;
+    let marks = marks(image.metadata(), &digest(70_000));
+    assert!(marks.len() > 1, "{marks:?}");
+    for (mark, bit) in marks
+        .iter()
+        .flat_map(|&mark| (0..8).map(move |bit| (mark, bit)))
+    {
+        let disk = image.disk();
+        flip(&disk, Path::new(METADATA), (mark * 8 + bit) as u64);
+        let engine = open(&disk).await;
+        let report = check(&engine, true).await;
+        let after = check(&engine, false).await;
+        assert!(after.is_clean(), "bit {bit} at {mark}: {report}{after}");
+        assert_eq!(read_all(&engine).await, Vec::<String>::new());
+        assert_eq!(engine.audit().await.unwrap(), Vec::<String>::new());
+        engine.close().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ use crate::check::Finding;
 use crate::digest::Algorithm;
 use crate::disk::MemoryDisk;
 use crate::engine::Engine;
+use crate::fault::StorageError;
+use crate::repository::BlobError;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -174,6 +176,56 @@ async fn a_row_that_became_one_of_another_table_or_of_none_is_found_and_healed()
             found_and_healed((place, 0, bit), true, bit % 2 == 0).await;
         }
     }
+}
+
+/// Takes the first row of a table out of it.
+async fn without_a_row(table: &str) -> Engine {
+    let engine = store().await;
+    let row = rows_of(&engine, table).swap_remove(0);
+    damage(&engine, &row, (row.1.len() - 1) * 8, true);
+    engine
+}
+
+#[tokio::test]
+async fn what_is_deleted_beside_its_lost_row_is_not_brought_back_by_a_repair() {
+    for table in SHARING {
+        let engine = without_a_row(table).await;
+        push(&engine).await;
+        for name in super::REPOSITORIES {
+            repository(&engine, name).delete().await.unwrap();
+        }
+        check(&engine, true).await;
+        let after = check(&engine, false).await;
+        assert!(after.is_clean(), "{table}: {after}");
+        for name in super::REPOSITORIES {
+            assert!(
+                !repository(&engine, name).exists().await.unwrap(),
+                "{table}"
+            );
+        }
+        push(&engine).await;
+        assert_eq!(read_all(&engine).await, Vec::<String>::new(), "{table}");
+    }
+}
+
+#[tokio::test]
+async fn a_blob_is_not_deleted_beside_a_lost_row_and_nothing_else_fails() {
+    let engine = without_a_row("holders").await;
+    let (mut refused, mut deleted) = (0, 0);
+    let everywhere = |size| super::REPOSITORIES.map(|name| (name, size));
+    for (name, size) in super::SIZES.into_iter().flat_map(everywhere) {
+        let repository = repository(&engine, name);
+        match repository.delete_blob(&super::digest(size)).await {
+            Ok(()) => deleted += 1,
+            Err(BlobError::Storage(StorageError::Corrupt(_))) => refused += 1,
+            Err(BlobError::Unknown { .. }) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(refused > 0 && deleted > 0, "{refused} {deleted}");
+    check(&engine, true).await;
+    let after = check(&engine, false).await;
+    assert!(after.is_clean(), "{after}");
 }
 
 #[tokio::test]
