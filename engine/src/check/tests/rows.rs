@@ -2,10 +2,11 @@
 
 use super::{check, deleted, few_cases, open, push_all, read_all, repository};
 use crate::check::Finding;
-use crate::digest::Algorithm;
+use crate::digest::{Algorithm, Digest};
 use crate::disk::MemoryDisk;
 use crate::engine::Engine;
 use crate::fault::StorageError;
+use crate::name::Reference;
 use crate::repository::BlobError;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -205,6 +206,26 @@ async fn what_is_deleted_beside_its_lost_row_is_not_brought_back_by_a_repair() {
         }
         push(&engine).await;
         assert_eq!(read_all(&engine).await, Vec::<String>::new(), "{table}");
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_deleted_beside_its_lost_row_is_not_brought_back_by_a_repair() {
+    let engine = without_a_row("manifests").await;
+    push(&engine).await;
+    let everywhere = |digest| super::REPOSITORIES.map(|name| (name, digest));
+    let manifests = super::manifests().map(|(image, ..)| Digest::of(Algorithm::Sha256, &image));
+    let manifests: Vec<_> = manifests.into_iter().flat_map(everywhere).collect();
+    for (name, digest) in &manifests {
+        let deleted = repository(&engine, name).delete_manifest(digest).await;
+        deleted.unwrap();
+    }
+    check(&engine, true).await;
+    let after = check(&engine, false).await;
+    assert!(after.is_clean(), "{after}");
+    for (name, digest) in &manifests {
+        let (repository, reference) = (repository(&engine, name), Reference::Digest(*digest));
+        assert!(repository.manifest(&reference).await.is_err(), "{name}");
     }
 }
 

@@ -206,6 +206,20 @@ fn bringing_a_store_up_can_be_cut_short_anywhere() {
 }
 
 #[tokio::test]
+async fn a_store_of_an_earlier_format_knows_how_much_it_has() {
+    let store = Store::new();
+    let blob = store.push("a", b"one").await;
+    store.put("a", &["two"], layers(&[blob])).await;
+    let before = store.meta.statistics().unwrap();
+    assert_eq!((before.blobs, before.manifests), (1, 1));
+    store.meta.close().unwrap();
+    let path = Layout::new(store.folder.path()).metadata();
+    make_former(&redb::Database::open(path).unwrap(), 2);
+    let again = open(&store.folder, &store.hands);
+    assert_eq!(again.statistics().unwrap(), before);
+}
+
+#[tokio::test]
 async fn a_copy_of_an_earlier_format_is_read_as_it_is() {
     let store = Store::new();
     let blob = store.push("a", b"one").await;
