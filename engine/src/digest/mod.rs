@@ -169,10 +169,20 @@ impl Digest {
 
     /// Code byte and bytes, the form in table keys (invariant 2).
     pub(crate) fn to_key(self) -> Vec<u8> {
-        let mut key = Vec::with_capacity(1 + self.algorithm.output_len());
+        let mut key = Vec::with_capacity(self.key_len());
+        self.add_to_key(&mut key);
+        key
+    }
+
+    /// Appends that form to a key.
+    pub(crate) fn add_to_key(self, key: &mut Vec<u8>) {
         key.push(self.algorithm.code());
         key.extend_from_slice(self.as_bytes());
-        key
+    }
+
+    /// The length of that form.
+    pub(crate) fn key_len(self) -> usize {
+        1 + self.algorithm.output_len()
     }
 
     /// Splits a digest off the front of a table key.

@@ -18,7 +18,8 @@ use super::file_numbers::FileNumbers;
 use super::journal::{Changes, Journal};
 use super::keys;
 use super::opening::{
-    Opened, bring_in, damaged, file_ranges, open_journal, open_redb, release, replay, was_closed,
+    Opened, bring_in, damaged, file_ranges, open_journal, open_redb, release, replay, tidy,
+    was_closed,
 };
 use super::outcomes::{Committed, Landing, Pending, Reach, Reopened};
 use super::records::FileRecord;
@@ -467,6 +468,10 @@ impl Database {
         *self.unreadable.lock() = None;
         self.is_closed.store(true, Ordering::SeqCst);
         let mut writer = self.writer.lock();
+        self.release_snapshot();
+        if let (Pending::Keep, Ok(()), Some(redb)) = (pending, self.check_writable(), &*writer) {
+            tidy(redb);
+        }
         self.close_file(&mut writer, pending);
     }
 

@@ -14,14 +14,16 @@ pub(super) fn number(number: u64) -> Vec<u8> {
 
 /// Repository and digest: blob links, counts, manifests.
 pub(super) fn in_repository(repository: u64, digest: &Digest) -> Vec<u8> {
-    let mut key = number(repository);
-    key.extend_from_slice(&digest.to_key());
+    let mut key = Vec::with_capacity(8 + digest.key_len());
+    key.extend_from_slice(&repository.to_be_bytes());
+    digest.add_to_key(&mut key);
     key
 }
 
 /// Digest and repository: the reverse.
 pub(super) fn holder(digest: &Digest, repository: u64) -> Vec<u8> {
-    let mut key = digest.to_key();
+    let mut key = Vec::with_capacity(digest.key_len() + 8);
+    digest.add_to_key(&mut key);
     key.extend_from_slice(&repository.to_be_bytes());
     key
 }
@@ -36,7 +38,7 @@ pub(super) fn edges_to(repository: u64, target: &Digest, kind: EdgeKind) -> Vec<
 /// One edge.
 pub(super) fn edge(repository: u64, target: &Digest, kind: EdgeKind, source: &Digest) -> Vec<u8> {
     let mut key = edges_to(repository, target, kind);
-    key.extend_from_slice(&source.to_key());
+    source.add_to_key(&mut key);
     key
 }
 

@@ -224,6 +224,21 @@ fn prepare(redb: &redb::Database, arrangement: Arrangement) -> Result<(), Storag
     writer.commit().map_err(|error| failed(&error.into()))
 }
 
+/// Gives back the pages that the last commits have freed. redb lists them commit by commit; left to the next
+/// start, it would read all of that.
+pub(super) fn tidy(redb: &redb::Database) {
+    let commit = || -> Result<(), redb::Error> {
+        let mut writer = redb.begin_write()?;
+        writer.set_quick_repair(true);
+        Ok(writer.commit()?)
+    };
+    match catch_unwind(AssertUnwindSafe(commit)) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the metadata could not be tidied up"),
+        Err(_panic) => tracing::warn!(error = %damaged(), "the metadata could not be tidied up"),
+    }
+}
+
 /// Closes the file, or lets go of it as it is: dropping would make commits durable.
 pub(super) fn release(redb: Option<redb::Database>, latch: &Latch, pending: Pending) {
     if pending == Pending::Forget {

@@ -17,7 +17,8 @@ use super::tables::Table;
 use crate::digest::Digest;
 use crate::fault::Corruption;
 use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
-use std::borrow::Cow;
+use smallvec::SmallVec;
+use std::ops::Deref;
 
 /// How the tables are put into trees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,14 @@ pub(super) struct Tree {
 
 /// Keys and sealed values of a tree, to be changed.
 pub(super) type RawTable<'t> = redb::Table<'t, &'static [u8], &'static [u8]>;
+
+/// The key of a row in its tree.
+#[derive(Debug)]
+pub(super) enum StoredKey<'k> {
+    Same(&'k [u8]),
+    /// Room for an edge of two SHA-256 digests.
+    Marked(SmallVec<[u8; 96]>),
+}
 
 /// All trees of a file, to be changed.
 pub(super) struct Trees<'t> {
@@ -142,14 +151,13 @@ impl Tree {
     }
 
     /// Under which key a row of one of its tables lies.
-    pub(super) fn key(self, table: Table, key: &[u8]) -> Cow<'_, [u8]> {
+    pub(super) fn key(self, table: Table, key: &[u8]) -> StoredKey<'_> {
         if !self.is_shared() {
-            return Cow::Borrowed(key);
+            return StoredKey::Same(key);
         }
-        let mut marked = Vec::with_capacity(key.len() + 1);
-        marked.extend_from_slice(key);
+        let mut marked = SmallVec::from_slice(key);
         marked.push(self.mark(table));
-        Cow::Owned(marked)
+        StoredKey::Marked(marked)
     }
 
     /// The table of the row under a key of it, and the row's key there; without a table, it was never
@@ -211,6 +219,19 @@ impl Tree {
         }
         let is_odd = number.count_ones() & 1 == 1;
         if is_odd { number | 1 << 7 } else { number }
+    }
+}
+
+// === impl StoredKey ===
+
+impl Deref for StoredKey<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Same(key) => key,
+            Self::Marked(key) => key,
+        }
     }
 }
 

@@ -142,7 +142,7 @@ impl Metadata {
             let snapshot = self.database.snapshot().unwrap();
             let scanned = snapshot.scan(table, &[], None, &mut |key, payload| {
                 let lies_at = Arrangement::Shared.tree(table).key(table, key);
-                stored.push((table.name(), lies_at.into_owned(), table.seal(key, payload)));
+                stored.push((table.name(), lies_at.to_vec(), table.seal(key, payload)));
                 Ok(Scan::Next)
             });
             scanned.unwrap();
