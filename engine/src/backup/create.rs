@@ -153,15 +153,9 @@ fn run(
         MetadataCopy::mark_damaged(file.disk_file(), &path, &digests)?;
         records = MetadataCopy::open(Arc::clone(file.disk_file()), &path)?;
     }
-    let Counts {
-        blobs,
-        manifests,
-        repositories,
-        tags,
-    } = records.counts()?;
     let made = Made {
         number,
-        counts: [blobs, manifests, repositories, tags],
+        counts: records.counts()?,
         times: (began, meta.wall()),
     };
     let manifest = made.manifest(meta.identity(), &file, &done, reporter)?;
@@ -174,7 +168,7 @@ fn run(
 /// What the manifest tells beside what was copied.
 struct Made {
     number: u64,
-    counts: [u64; 4],
+    counts: Counts,
     times: (Duration, Duration),
 }
 
@@ -261,7 +255,12 @@ fn open(
 }
 
 fn report(manifest: &Manifest, done: Transferred, removed_files: u64) -> BackupReport {
-    let [blobs, manifests, repositories, tags] = manifest.counts;
+    let Counts {
+        blobs,
+        manifests,
+        repositories,
+        tags,
+    } = manifest.counts;
     let mut damaged = done.known_damaged;
     damaged.extend(done.damaged.into_iter().map(|(digest, _)| digest));
     BackupReport {

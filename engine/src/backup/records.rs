@@ -6,6 +6,7 @@
 //! 2. Every line has its place. A new one means a new format.
 
 use crate::digest::{Algorithm, Digest};
+use crate::meta::Counts;
 
 /// The format this version writes, and the newest it reads.
 pub(super) const FORMAT: u32 = 1;
@@ -32,8 +33,8 @@ pub(super) struct Manifest {
     pub(super) metadata: u64,
     pub(super) metadata_bytes: u64,
     pub(super) metadata_digest: Digest,
-    /// Blobs, manifests, repositories, tags.
-    pub(super) counts: [u64; 4],
+    /// How much it has.
+    pub(super) counts: Counts,
     /// Bytes of all blobs.
     pub(super) bytes: u64,
     /// Blobs whose content was damaged in the store and is not there.
@@ -66,7 +67,12 @@ impl Marker {
 
 impl Manifest {
     pub(super) fn to_text(&self) -> String {
-        let [blobs, manifests, repositories, tags] = self.counts;
+        let Counts {
+            blobs,
+            manifests,
+            repositories,
+            tags,
+        } = self.counts;
         write(
             MANIFEST,
             &[
@@ -124,12 +130,12 @@ impl Manifest {
             metadata_digest: metadata_digest
                 .parse()
                 .map_err(|_malformed| Unreadable::Damaged)?,
-            counts: [
-                number(blobs)?,
-                number(manifests)?,
-                number(repositories)?,
-                number(tags)?,
-            ],
+            counts: Counts {
+                blobs: number(blobs)?,
+                manifests: number(manifests)?,
+                repositories: number(repositories)?,
+                tags: number(tags)?,
+            },
             bytes: number(bytes)?,
             damaged: number(damaged)?,
         })
@@ -221,7 +227,12 @@ mod tests {
             metadata: 3,
             metadata_bytes: 4,
             metadata_digest: Digest::of(Algorithm::Sha256, b""),
-            counts: [5, 6, 7, 8],
+            counts: Counts {
+                blobs: 5,
+                manifests: 6,
+                repositories: 7,
+                tags: 8,
+            },
             bytes: 9,
             damaged: 0,
         }

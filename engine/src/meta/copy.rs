@@ -136,7 +136,7 @@ impl MetadataCopy {
     /// Whether this version reads the rows' form.
     pub(crate) fn is_readable(&self) -> Result<bool, StorageError> {
         let format = self.read(|rows| rows.record::<u64>(Table::Settings, FORMAT))?;
-        // Other formats arrange the rows in another way (see `trees`), but for the state.
+        // Others arrange the rows in another way (see `trees`), and count none in the state.
         Ok(format.is_some_and(|format| (1..=u64::from(FORMAT_VERSION)).contains(&format)))
     }
 

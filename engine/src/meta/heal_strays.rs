@@ -74,13 +74,15 @@ impl Transaction<'_> {
             rows.map_err(|error| failed(&error))
         };
         let before = beside(self)?;
+        let mut left = before.clone();
         for _pass in 0..PASSES {
-            for (stored, _) in beside(self)? {
-                let (table, row) = tree.row(&stored);
+            for (stored, _) in &left {
+                let (table, row) = tree.row(stored);
                 self.remove(table.unwrap_or(first), row)?;
             }
+            left = beside(self)?;
         }
-        let is_gone = beside(self)?.is_empty();
+        let is_gone = left.is_empty();
         for (stored, value) in before {
             if let (Some(table), row) = tree.row(&stored) {
                 self.put_sealed(table, row, &value)?;

@@ -70,6 +70,9 @@ pub(super) enum Stray {
     Hidden(Vec<u8>),
 }
 
+/// The bit of a mark that makes the number of its set bits even.
+const PARITY: u8 = 1 << 7;
+
 /// Key and value as they are stored.
 pub(super) type Stored = (Vec<u8>, Vec<u8>);
 
@@ -206,19 +209,24 @@ impl Tree {
     }
 
     /// The one of its tables that has this mark.
-    fn marked(self, of_row: u8) -> Option<Table> {
-        self.tables().find(|&table| self.mark(table) == of_row)
+    fn marked(self, mark: u8) -> Option<Table> {
+        let table = match mark & !PARITY {
+            0 => self.first,
+            number => *Table::ALL.get(usize::from(number) - 1)?,
+        };
+        let is_it = self.arrangement.tree(table) == self && self.mark(table) == mark;
+        is_it.then_some(table)
     }
 
     /// What follows the keys of one of its tables. Zero for the first, whose row so lies before all others
-    /// about the same; else the number of the table, and a bit that makes the number of set bits even.
+    /// about the same; else the number of the table, with its parity.
     const fn mark(self, table: Table) -> u8 {
         let number = table as u8;
         if number == self.first as u8 {
             return 0;
         }
         let is_odd = number.count_ones() & 1 == 1;
-        if is_odd { number | 1 << 7 } else { number }
+        if is_odd { number | PARITY } else { number }
     }
 }
 
