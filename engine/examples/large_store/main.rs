@@ -82,7 +82,7 @@ async fn measure(folder: &std::path::Path, blobs: usize) -> Result<Vec<Bound>, F
     took("measuring pages")?;
     bounds.push(reads::measure(&large).await?);
     took("measuring reads")?;
-    bounds.extend(deleting::measure(&large, &small).await?);
+    bounds.push(deleting::measure(&large, &small).await?);
     took("measuring deleting")?;
     Ok(bounds)
 }

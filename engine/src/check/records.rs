@@ -4,7 +4,7 @@ use super::Checker;
 use super::budget::Budget;
 use super::report::{CheckReport, Done, Finding};
 use crate::fault::StorageError;
-use crate::meta::{AuditStep, Cursor, Mended, Metadata, RowFault};
+use crate::meta::{AuditStep, Cursor, Mended, Metadata, Order, RowFault};
 use std::collections::BTreeSet;
 
 /// Rows of one step: a snapshot is held for no longer than they take.
@@ -23,13 +23,16 @@ const TRIES: usize = 3;
 
 impl Checker {
     /// Reads every row. What is found is mended once a table's step is done, in the order of the
-    /// tables, in which each follows from those before.
+    /// tables, in which each follows from those before; but nothing where a row may be there and not be
+    /// found.
     pub(super) async fn rows(
         &self,
         repair: bool,
         budget: &mut Budget,
         report: &mut CheckReport,
     ) -> Result<(), StorageError> {
+        let are_in_order = self.order(repair, budget, report).await?;
+        let repair = repair && are_in_order;
         let mut next = Some(Cursor::START);
         while let Some(cursor) = next {
             let at = cursor.clone();
@@ -56,19 +59,69 @@ impl Checker {
     }
 
     async fn sums(&self, report: &mut CheckReport) -> Result<BTreeSet<RowFault>, StorageError> {
+        if let Some(faults) = self.undisturbed(Metadata::audit_sums).await? {
+            return Ok(faults);
+        }
+        let what = "sums over all blobs could not be compared: commits failed meanwhile";
+        report.add(finding("table settings", what, Done::Reported));
+        Ok(BTreeSet::new())
+    }
+
+    /// Looks up every row; writes trees anew in which one is not found, if the run repairs. Answers
+    /// whether all are found now, as far as they can be read.
+    async fn order(
+        &self,
+        repair: bool,
+        budget: &mut Budget,
+        report: &mut CheckReport,
+    ) -> Result<bool, StorageError> {
+        let mut are_in_order = true;
+        for tree in Metadata::trees() {
+            let order = match self.undisturbed(move |meta| meta.order_of(tree)).await {
+                Ok(order) => order,
+                // Comparing its rows will tell.
+                Err(StorageError::Metadata(_) | StorageError::Corrupt(_)) => continue,
+                Err(error) => return Err(error),
+            };
+            let Some(Order { rows, unreachable }) = order else {
+                let what = "rows could not be looked up: commits failed meanwhile";
+                report.add(finding(&tree.place(), what, Done::Reported));
+                are_in_order = false;
+                continue;
+            };
+            budget.spend(BYTES_PER_ROW * rows).await;
+            if unreachable == 0 {
+                continue;
+            }
+            if repair {
+                self.meta.write_anew(tree).await?;
+            }
+            let done = if repair {
+                Done::Repaired
+            } else {
+                Done::Reported
+            };
+            let what = format!("{unreachable} of {rows} rows are not found under their keys");
+            report.add(finding(&tree.place(), &what, done));
+            are_in_order &= repair;
+        }
+        Ok(are_in_order)
+    }
+
+    /// A long read of one snapshot, begun anew when the database wanted that back; `None` when it
+    /// always did.
+    async fn undisturbed<T: Send + 'static>(
+        &self,
+        read: impl Fn(&Metadata) -> Result<Option<T>, StorageError> + Copy + Send + 'static,
+    ) -> Result<Option<T>, StorageError> {
         for _ in 0..TRIES {
-            if let Some(faults) = self.ask(Metadata::audit_sums).await? {
-                return Ok(faults);
+            let read = self.ask(read).await?;
+            if read.is_some() {
+                return Ok(read);
             }
             tokio::task::yield_now().await;
         }
-        report.add(Finding {
-            digest: None,
-            place: "table settings".to_owned(),
-            what: "sums over all blobs could not be compared: commits failed meanwhile".to_owned(),
-            done: Done::Reported,
-        });
-        Ok(BTreeSet::new())
+        Ok(None)
     }
 
     async fn mend(
@@ -104,10 +157,17 @@ impl Checker {
 }
 
 fn unreadable(cursor: &Cursor, error: &StorageError) -> Finding {
+    let place = format!("table {}", cursor.table_name());
+    let what = format!("rows cannot be read, and what lies behind them is unknown: {error}");
+    finding(&place, &what, Done::Reported)
+}
+
+/// Something about many rows.
+fn finding(place: &str, what: &str, done: Done) -> Finding {
     Finding {
         digest: None,
-        place: format!("table {}", cursor.table_name()),
-        what: format!("rows cannot be read, and what lies behind them is unknown: {error}"),
-        done: Done::Reported,
+        place: place.to_owned(),
+        what: what.to_owned(),
+        done,
     }
 }

@@ -309,6 +309,11 @@ impl Database {
         writer.set_quick_repair(true);
         let mut transaction = Transaction::new(&writer, moment)?;
         apply(&mut transaction)?;
+        let reach = if transaction.needs_file {
+            Reach::File
+        } else {
+            reach
+        };
         // Only a durable commit may reserve: a number must not come back after a power cut.
         let reserved = match reach {
             Reach::Memory => None,

@@ -5,11 +5,8 @@ use super::heal::Mended;
 use super::rows::{Found, Rows as _, failed};
 use super::tables::Table;
 use super::transaction::Transaction;
-use super::trees::{Arrangement, Stored, Stray};
+use super::trees::Arrangement;
 use crate::fault::StorageError;
-
-/// How often rows are removed until one is found that damage hid. Each time those go that looking finds.
-const PASSES: usize = 4;
 
 impl Transaction<'_> {
     /// Removes the stray under a key, and puts it back as the row it was if that is still wanted and was not
@@ -20,19 +17,10 @@ impl Transaction<'_> {
         key: &[u8],
     ) -> Result<Option<Mended>, StorageError> {
         let stray = self.stored().stray(first, key);
-        let value = match stray.map_err(|error| failed(&error))? {
-            None => return Ok(None),
-            Some(Stray::Found(value)) => {
-                self.remove(first, key)?;
-                value
-            }
-            Some(Stray::Hidden(value)) => {
-                if !self.remove_hidden(first, key)? {
-                    return Ok(Some(Mended::Left));
-                }
-                value
-            }
+        let Some(value) = stray.map_err(|error| failed(&error))? else {
+            return Ok(None);
         };
+        self.remove(first, key)?;
         let Some((table, row)) = Arrangement::Shared.tree(first).owner(key, &value) else {
             return Ok(Some(Mended::Removed));
         };
@@ -63,31 +51,5 @@ impl Transaction<'_> {
             }
             _ => is_primary,
         })
-    }
-
-    /// Removes a stray that looking does not find, since it is out of order: with all rows about the same,
-    /// which are put again. Answers whether that went well.
-    fn remove_hidden(&mut self, first: Table, key: &[u8]) -> Result<bool, StorageError> {
-        let tree = Arrangement::Shared.tree(first);
-        let beside = |transaction: &Self| -> Result<Vec<Stored>, StorageError> {
-            let rows = transaction.stored().beside(first, key);
-            rows.map_err(|error| failed(&error))
-        };
-        let before = beside(self)?;
-        let mut left = before.clone();
-        for _pass in 0..PASSES {
-            for (stored, _) in &left {
-                let (table, row) = tree.row(stored);
-                self.remove(table.unwrap_or(first), row)?;
-            }
-            left = beside(self)?;
-        }
-        let is_gone = left.is_empty();
-        for (stored, value) in before {
-            if let (Some(table), row) = tree.row(&stored) {
-                self.put_sealed(table, row, &value)?;
-            }
-        }
-        Ok(is_gone)
     }
 }

@@ -17,6 +17,7 @@
 //! audit       comparing all of them, step by step       heal  writing them anew
 //! derive_deleted, heal_deleted          the same for what was deleted     heal_strays  rows of no table
 //! check       what the check asks                   offline  the file, while nobody has it open
+//! order       trees whose rows are not found where they are
 //! audit       recomputing and comparing all of them
 //! copy        all rows at one moment in a file of their own, for backups
 //! commit      group commit              database  the redb file, snapshot, time, file numbers
@@ -57,6 +58,7 @@ mod lookup;
 mod migrating;
 mod offline;
 mod opening;
+mod order;
 mod outcomes;
 mod places;
 mod plan;
@@ -105,6 +107,7 @@ pub(crate) use garbage::Candidate;
 pub use garbage::DamagedRow;
 pub(crate) use heal::Mended;
 pub(crate) use offline::{FileState, check_file};
+pub(crate) use order::Order;
 pub(crate) use plan::{Planned, Position};
 pub(crate) use policy::{Age, Deleted, Doomed, KeepRules, Newest, Rules};
 pub(crate) use queues::Orders;

@@ -27,7 +27,7 @@ use super::requests::Location;
 use super::rows::{Found, Rows, VisitAny, failed, payload_of, scan_of};
 use super::tables::Table;
 use super::trash::Undo;
-use super::trees::{Arrangement, Removed, Trees};
+use super::trees::{Arrangement, Removed, Tree, Trees};
 use crate::clock::EngineTime;
 use crate::descriptor::Links;
 use crate::digest::Digest;
@@ -58,6 +58,8 @@ pub(super) struct Transaction<'t> {
     pub(super) removed: usize,
     /// There is work for the collector now.
     pub(super) kick: bool,
+    /// More was changed than rows, which are all that a journal has.
+    pub(super) needs_file: bool,
 }
 
 /// The time of a batch, and the times that follow from it.
@@ -105,6 +107,7 @@ impl<'t> Transaction<'t> {
             rows: 0,
             removed: 0,
             kick: false,
+            needs_file: false,
         };
         let state = transaction.record::<StateRecord>(Table::Settings, STATE)?;
         transaction.state = state.unwrap_or_default();
@@ -175,6 +178,13 @@ impl<'t> Transaction<'t> {
         Ok(())
     }
 
+    /// Writes a tree anew, with the same rows.
+    pub(super) fn write_anew(&mut self, tree: Tree) -> Result<(), StorageError> {
+        (self.dirty, self.needs_file) = (true, true);
+        let written = self.trees.write_anew(tree);
+        written.map_err(|error| self.noted(&error))
+    }
+
     /// What is stored, as it is.
     pub(super) fn stored(&self) -> &Trees<'t> {
         &self.trees
@@ -216,19 +226,10 @@ impl<'t> Transaction<'t> {
         if let Some(id) = self.healed_repository(name)? {
             return Ok(id);
         }
-        let id = self.next();
-        self.put(
-            Table::RepositoryNames,
-            key,
-            &NameRecord {
-                id,
-                declared: false,
-            },
-        )?;
-        let record = RepositoryRecord {
-            name: name.clone(),
-            live: true,
-        };
+        let (id, declared) = (self.next(), false);
+        self.put(Table::RepositoryNames, key, &NameRecord { id, declared })?;
+        let (name, live) = (name.clone(), true);
+        let record = RepositoryRecord { name, live };
         self.put(Table::Repositories, &keys::number(id), &record)?;
         Ok(id)
     }

@@ -31,7 +31,7 @@ pub(super) enum Arrangement {
 
 /// A tree, by the first of its tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     arrangement: Arrangement,
     first: Table,
 }
@@ -49,6 +49,7 @@ pub(super) enum StoredKey<'k> {
 
 /// All trees of a file, to be changed.
 pub(super) struct Trees<'t> {
+    writer: &'t WriteTransaction,
     arrangement: Arrangement,
     open: Vec<RawTable<'t>>,
     /// The place in `open` of every table's tree.
@@ -63,18 +64,12 @@ pub(super) fn is_stray(payload: &Result<&[u8], Corruption>) -> bool {
     matches!(payload, Err(Corruption::Record { why, .. }) if *why == STRAY)
 }
 
-/// What was never put where it is: the value.
-pub(super) enum Stray {
-    Found(Vec<u8>),
-    /// Walking finds it and looking does not.
-    Hidden(Vec<u8>),
-}
-
 /// The bit of a mark that makes the number of its set bits even.
 const PARITY: u8 = 1 << 7;
 
-/// Key and value as they are stored.
-pub(super) type Stored = (Vec<u8>, Vec<u8>);
+/// What a tree is called while it is written anew.
+const IN_ORDER: TableDefinition<'static, &'static [u8], &'static [u8]> =
+    TableDefinition::new("in-order");
 
 /// What was under a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,6 +197,21 @@ impl Tree {
         self.tables().find(owner).map(|table| (table, row))
     }
 
+    /// Whether a row of one of its tables is as it was put.
+    fn is_whole(self, key: &[u8], value: &[u8]) -> bool {
+        let (table, row) = self.row(key);
+        table.is_some_and(|table| table.unseal(row, value).is_ok())
+    }
+
+    /// Its tables in words.
+    pub(crate) fn place(self) -> String {
+        let names: Vec<_> = self.tables().map(Table::name).collect();
+        match &names[..] {
+            [name] => format!("table {name}"),
+            names => format!("tables {}", names.join(", ")),
+        }
+    }
+
     /// Its tables.
     pub(super) fn tables(self) -> impl Iterator<Item = Table> {
         let tables = Table::ALL.into_iter().skip(self.first.index());
@@ -252,6 +262,7 @@ impl<'t> Trees<'t> {
         arrangement: Arrangement,
     ) -> Result<Self, redb::Error> {
         let mut trees = Self {
+            writer,
             arrangement,
             open: Vec::new(),
             places: [0; Table::ALL.len()],
@@ -289,33 +300,36 @@ impl<'t> Trees<'t> {
         Ok(replaced.is_none())
     }
 
-    /// The stray under a key that its tree's first table has for it. Damage of a key can hide it, and rows
-    /// beside it, from everybody who does not walk.
-    pub(super) fn stray(&self, table: Table, key: &[u8]) -> Result<Option<Stray>, redb::Error> {
+    /// The value of the stray under a key that its tree's first table has for it.
+    pub(super) fn stray(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, redb::Error> {
         let (tree, rows) = self.of(table);
         if !tree.may_be_stray(table, key) {
             return Ok(None);
         }
-        if let Some(value) = rows.get(key)? {
-            return Ok(Some(Stray::Found(value.value().to_vec())));
-        }
-        let mut beside = self.beside(table, key)?;
-        let at = beside.iter().position(|(found, _)| found == key);
-        Ok(at.map(|at| Stray::Hidden(beside.swap_remove(at).1)))
+        Ok(rows.get(key)?.map(|value| value.value().to_vec()))
     }
 
-    /// All rows of a tree about what a stray is about, as they are stored, by walking.
-    pub(super) fn beside(&self, table: Table, key: &[u8]) -> Result<Vec<Stored>, redb::Error> {
-        let prefix = key.split_last().map_or(key, |(_, prefix)| prefix);
-        let mut beside = Vec::new();
-        for row in self.of(table).1.range::<&[u8]>(prefix..)? {
-            let (found, value) = row?;
-            if !found.value().starts_with(prefix) {
-                break;
+    /// Puts all rows of a tree into the order of their keys. Of two under the same key the whole one
+    /// stays: damage of a key may have hidden a row that was put again.
+    pub(super) fn write_anew(&mut self, tree: Tree) -> Result<(), redb::Error> {
+        let place = self.places[tree.index()];
+        let mut in_order = self.writer.open_table(IN_ORDER)?;
+        for row in self.open[place].iter()? {
+            let (key, value) = row?;
+            let (key, value) = (key.value(), value.value());
+            if tree.is_whole(key, value) || in_order.get(key)?.is_none() {
+                in_order.insert(key, value)?;
             }
-            beside.push((found.value().to_vec(), value.value().to_vec()));
         }
-        Ok(beside)
+        drop(in_order);
+        // No tree can be removed or named while it is open.
+        drop(self.open.swap_remove(place));
+        self.writer.delete_table(tree.definition())?;
+        self.writer.rename_table(IN_ORDER, tree.definition())?;
+        self.open.push(self.writer.open_table(tree.definition())?);
+        let last = self.open.len() - 1;
+        self.open.swap(place, last);
+        Ok(())
     }
 
     /// Removes a row, or what was never put there; answers what was.

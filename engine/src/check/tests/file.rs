@@ -1,7 +1,7 @@
 //! Bits of the metadata file: found by the offline check, or without effect, or refused at opening.
 
 use super::{Dice, check, digest, flip, open, options, push_all, read_all};
-use crate::check::{CheckOptions, CheckReport, check_offline};
+use crate::check::{CheckOptions, CheckReport, Done, Finding, check_offline};
 use crate::digest::Digest;
 use crate::disk::{Disk, MemoryDisk};
 use crate::engine::{Engine, OpenError};
@@ -156,6 +156,48 @@ async fn a_mark_that_flips_in_the_file_is_found_and_its_row_put_back() {
         assert_eq!(engine.audit().await.unwrap(), Vec::<String>::new());
         engine.close().await.unwrap();
     }
+}
+
+/// Where a digest begins in the file, as keys have it.
+fn keys_of(metadata: &[u8], digest: &Digest) -> Vec<usize> {
+    let key = digest.to_key();
+    let begins = |at: &usize| metadata[*at..].starts_with(&key);
+    (0..metadata.len()).filter(begins).collect()
+}
+
+#[tokio::test]
+async fn rows_that_a_flipped_key_hides_are_put_in_order_and_given_up_by_nobody() {
+    let image = Image::new().await;
+    let keys = keys_of(image.metadata(), &digest(70_000));
+    let mut hidden = 0;
+    // The first bytes of the digest, and the last of what lies before it: often a repository.
+    for byte in keys.iter().flat_map(|&key| key - 1..key + 2) {
+        let disk = image.disk();
+        flip(&disk, Path::new(METADATA), (byte * 8 + 6) as u64);
+        let Ok(engine) = Engine::open(options(&disk)).await else {
+            continue;
+        };
+        let found = check(&engine, false).await;
+        if found.to_string().contains("cannot be read") {
+            // That byte says where the page's keys begin.
+            continue;
+        }
+        let report = check(&engine, true).await;
+        let story = format!("at {byte}: {found}{report}");
+        hidden += usize::from(story.contains("under their keys; repaired"));
+        let again = check(&engine, false).await;
+        let is_left = |finding: &&Finding| finding.done != Done::Quarantined;
+        assert_eq!(again.findings.iter().find(is_left), None, "{story}");
+        push_all(&engine).await;
+        check(&engine, true).await;
+        let after = check(&engine, false).await;
+        assert!(after.is_clean(), "{story}{after}");
+        engine.collect().await.unwrap();
+        assert_eq!(read_all(&engine).await, Vec::<String>::new(), "{story}");
+        assert_eq!(engine.audit().await.unwrap(), Vec::<String>::new());
+        engine.close().await.unwrap();
+    }
+    assert!(hidden > 0);
 }
 
 #[tokio::test]
