@@ -1,7 +1,7 @@
 //! The check: reads everything that is stored and says what is not as it was put, always online.
 //!
-//! A run has three parts: the *rows* of the metadata, each decoded and compared with those it
-//! follows from; the *content* of every blob, hashed again; the *files* there are, each of which
+//! A run has three parts: the *rows* of the metadata, each looked up, decoded and compared with those
+//! it follows from; the *content* of every blob, hashed again; the *files* there are, each of which
 //! must be somebody's. Invariants:
 //! 1. What is found damaged is not served any more: a blob's record gets a durable mark, a damaged
 //!    row is refused by its own checksum. The damaged file stays until a push replaces it.
@@ -9,7 +9,7 @@
 //! 3. Memory is bounded, whatever the store's size: rows and blobs come in batches, files by
 //!    directory, findings up to [`MAX_FINDINGS`] in words and the rest as numbers.
 //! 4. Only a run that repairs changes anything but marks, and it gives up nothing that a row which
-//!    cannot be read may need.
+//!    cannot be read may need. Where a row may be there and not be found, it repairs nothing.
 //!
 //! The background check runs the content part at a byte budget, and the rows and files once a pass;
 //! its position outlives the process.
@@ -94,7 +94,7 @@ impl Checker {
         report: &mut CheckReport,
     ) -> Result<(), StorageError> {
         let mut budget = Budget::fixed(options.bytes_per_second);
-        self.rows(options.repair, &mut budget, report).await?;
+        let repair = self.rows(options.repair, &mut budget, report).await?;
         let mut after = None;
         loop {
             let last = self.content((after, BATCH), &mut budget, report);
@@ -103,7 +103,7 @@ impl Checker {
                 None => break,
             }
         }
-        self.files(options.repair, &mut budget, report).await
+        self.files(repair, &mut budget, report).await
     }
 
     /// Asks the metadata on a thread that may block.

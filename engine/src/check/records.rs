@@ -4,10 +4,10 @@ use super::Checker;
 use super::budget::Budget;
 use super::report::{CheckReport, Done, Finding};
 use crate::fault::StorageError;
-use crate::meta::{AuditStep, Cursor, Mended, Metadata, Order, RowFault};
+use crate::meta::{AuditStep, Cursor, Mended, Metadata, RowFault};
 use std::collections::BTreeSet;
 
-/// Rows of one step: a snapshot is held for no longer than they take.
+/// Rows of one step of the comparison: its snapshot is held for no longer than they take.
 const STEP: usize = 1024;
 
 /// What reading a row and those it is compared with is taken to cost.
@@ -24,14 +24,14 @@ const TRIES: usize = 3;
 impl Checker {
     /// Reads every row. What is found is mended once a table's step is done, in the order of the
     /// tables, in which each follows from those before; but nothing where a row may be there and not be
-    /// found.
+    /// found. Answers whether the rest of the run may repair.
     pub(super) async fn rows(
         &self,
         repair: bool,
         budget: &mut Budget,
         report: &mut CheckReport,
-    ) -> Result<(), StorageError> {
-        let are_in_order = self.order(repair, budget, report).await?;
+    ) -> Result<bool, StorageError> {
+        let are_in_order = self.order(repair, report).await?;
         let repair = repair && are_in_order;
         let mut next = Some(Cursor::START);
         while let Some(cursor) = next {
@@ -55,7 +55,8 @@ impl Checker {
             next = step.next;
         }
         let sums = self.sums(report).await?;
-        self.mend(repair, sums, report).await
+        self.mend(repair, sums, report).await?;
+        Ok(repair)
     }
 
     async fn sums(&self, report: &mut CheckReport) -> Result<BTreeSet<RowFault>, StorageError> {
@@ -68,42 +69,39 @@ impl Checker {
     }
 
     /// Looks up every row; writes trees anew in which one is not found, if the run repairs. Answers
-    /// whether all are found now, as far as they can be read.
-    async fn order(
-        &self,
-        repair: bool,
-        budget: &mut Budget,
-        report: &mut CheckReport,
-    ) -> Result<bool, StorageError> {
+    /// whether all are found now. A tree is read in one snapshot and at no budget, like the sums.
+    async fn order(&self, repair: bool, report: &mut CheckReport) -> Result<bool, StorageError> {
         let mut are_in_order = true;
         for tree in Metadata::trees() {
             let order = match self.undisturbed(move |meta| meta.order_of(tree)).await {
-                Ok(order) => order,
-                // Comparing its rows will tell.
-                Err(StorageError::Metadata(_) | StorageError::Corrupt(_)) => continue,
+                Ok(Some(order)) if order.is_kept() => continue,
+                Ok(Some(order)) => order,
+                Ok(None) => {
+                    let what = "rows could not be looked up: commits failed meanwhile";
+                    report.add(finding(&tree.place(), what, Done::Reported));
+                    are_in_order = false;
+                    continue;
+                }
+                // Comparing its rows tells.
+                Err(StorageError::Metadata(_) | StorageError::Corrupt(_)) => {
+                    are_in_order = false;
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
-            let Some(Order { rows, unreachable }) = order else {
-                let what = "rows could not be looked up: commits failed meanwhile";
-                report.add(finding(&tree.place(), what, Done::Reported));
-                are_in_order = false;
-                continue;
-            };
-            budget.spend(BYTES_PER_ROW * rows).await;
-            if unreachable == 0 {
-                continue;
+            let mut what = order.to_string();
+            let mut is_restored = repair && order.can_be_restored();
+            if is_restored && let Err(error) = self.meta.write_anew(tree).await {
+                what = format!("{what}, and could not be written anew: {error}");
+                is_restored = false;
             }
-            if repair {
-                self.meta.write_anew(tree).await?;
-            }
-            let done = if repair {
+            let done = if is_restored {
                 Done::Repaired
             } else {
                 Done::Reported
             };
-            let what = format!("{unreachable} of {rows} rows are not found under their keys");
             report.add(finding(&tree.place(), &what, done));
-            are_in_order &= repair;
+            are_in_order &= is_restored;
         }
         Ok(are_in_order)
     }

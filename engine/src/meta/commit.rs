@@ -11,7 +11,7 @@
 //!    fails the whole batch, and the database is opened again. A failure of the medium stops all
 //!    writing until the next start.
 //! 3. A batch is bounded in requests and bytes, and a transaction in rows: what is over goes into the
-//!    next one, so nobody waits for long behind others.
+//!    next one, so nobody waits for long behind others, but behind a tree that a repair writes anew.
 //! 4. When the disk is full the reserve is spent, and the requests that give space back are tried
 //!    again, each alone. As long as it is spent all others are refused before they touch anything,
 //!    and deletions are final.

@@ -107,7 +107,6 @@ pub(crate) use garbage::Candidate;
 pub use garbage::DamagedRow;
 pub(crate) use heal::Mended;
 pub(crate) use offline::{FileState, check_file};
-pub(crate) use order::Order;
 pub(crate) use plan::{Planned, Position};
 pub(crate) use policy::{Age, Deleted, Doomed, KeepRules, Newest, Rules};
 pub(crate) use queues::Orders;

@@ -197,10 +197,9 @@ impl Tree {
         self.tables().find(owner).map(|table| (table, row))
     }
 
-    /// Whether a row of one of its tables is as it was put.
-    fn is_whole(self, key: &[u8], value: &[u8]) -> bool {
-        let (table, row) = self.row(key);
-        table.is_some_and(|table| table.unseal(row, value).is_ok())
+    /// Whether it has what is read before anything can be repaired.
+    pub(super) fn is_fixed(self) -> bool {
+        self.first == Table::Settings
     }
 
     /// Its tables in words.
@@ -309,17 +308,17 @@ impl<'t> Trees<'t> {
         Ok(rows.get(key)?.map(|value| value.value().to_vec()))
     }
 
-    /// Puts all rows of a tree into the order of their keys. Of two under the same key the whole one
-    /// stays: damage of a key may have hidden a row that was put again.
+    /// Puts all rows of a tree into the order of their keys. Of several under the same key the one stays
+    /// that looking finds: what was answered so far is answered on.
     pub(super) fn write_anew(&mut self, tree: Tree) -> Result<(), redb::Error> {
         let place = self.places[tree.index()];
         let mut in_order = self.writer.open_table(IN_ORDER)?;
-        for row in self.open[place].iter()? {
+        let rows = &self.open[place];
+        for row in rows.iter()? {
             let (key, value) = row?;
-            let (key, value) = (key.value(), value.value());
-            if tree.is_whole(key, value) || in_order.get(key)?.is_none() {
-                in_order.insert(key, value)?;
-            }
+            let found = rows.get(key.value())?;
+            let value = found.as_ref().unwrap_or(&value);
+            in_order.insert(key.value(), value.value())?;
         }
         drop(in_order);
         // No tree can be removed or named while it is open.

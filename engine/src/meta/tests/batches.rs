@@ -6,16 +6,14 @@ use crate::engine::OpenError;
 use crate::fault::StorageError;
 use crate::meta::commit::{Job, RELAXED_DELAY, Request, Waiting, Writer};
 use crate::meta::database::Database;
-use crate::meta::keys;
 use crate::meta::offline::{FileState, check_file};
 use crate::meta::opening::{FORMAT, file_ranges, open_redb};
 use crate::meta::outcomes::{Pending, Reach};
-use crate::meta::rows::{Rows as _, Scan, Snapshot};
+use crate::meta::rows::{Rows as _, Snapshot};
 use crate::meta::staging::Unsynced;
 use crate::meta::tables::Table;
-use crate::meta::transaction::{Moment, Stay, Transaction};
+use crate::meta::transaction::{Moment, Stay};
 use crate::meta::trash::Undo;
-use crate::meta::trees::Arrangement;
 use crate::meta::write_manifests::{DeleteManifest, StoreManifest};
 use crate::options::{Durability, Options};
 use std::path::Path;
@@ -241,36 +239,4 @@ fn a_relaxed_commit_becomes_durable_by_the_stores_clock() {
     // Who gave up waiting does not take it.
     sender.send(Box::new(job) as Box<dyn Job>).ok();
     assert_eq!(waiting.join().unwrap(), 1);
-}
-
-#[test]
-fn a_tree_that_is_written_anew_has_the_same_rows_and_goes_into_the_file_with_its_commit() {
-    let store = store_on(&MemoryDisk::new());
-    let database = Database::open(Arc::clone(&store), &options()).unwrap();
-    let number = |at: u64| keys::number(at.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let filled = database.commit(MOMENT, Reach::File, |transaction| {
-        (0..500).try_for_each(|at| transaction.put(Table::FileRanges, &number(at), &at))
-    });
-    assert_eq!(filled.unwrap().reach, Reach::File);
-    let rows = || {
-        let mut rows = Vec::new();
-        let snapshot = database.snapshot().unwrap();
-        let scanned = snapshot.scan(Table::FileRanges, &[], None, &mut |key, payload| {
-            rows.push((key.to_vec(), payload.to_vec()));
-            Ok(Scan::Next)
-        });
-        scanned.unwrap();
-        rows
-    };
-    let before = rows();
-    let tree = Arrangement::Shared.tree(Table::FileRanges);
-    let anew = |transaction: &mut Transaction<'_>| transaction.write_anew(tree);
-    let written = database.commit(MOMENT, Reach::Journal, anew).unwrap();
-    assert_eq!(written.reach, Reach::File);
-    assert_eq!(rows(), before);
-    let after = database.commit(MOMENT, Reach::Journal, |transaction| {
-        transaction.remove(Table::FileRanges, &number(7))
-    });
-    assert_eq!(after.unwrap().reach, Reach::Journal);
-    assert_eq!(rows().len(), before.len() - 1);
 }

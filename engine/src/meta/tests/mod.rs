@@ -8,6 +8,7 @@ mod drains;
 mod formats;
 mod journal;
 mod listings;
+mod order;
 mod policies;
 mod strays;
 
