@@ -344,6 +344,16 @@ impl<'t> Trees<'t> {
     }
 }
 
+impl Drop for Trees<'_> {
+    /// redb holds a lock while it looks for a tree. A panic there, on a damaged page, poisons that, and each
+    /// tree that is closed then would panic within the panic, which ends the process: they stay open.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::mem::forget(std::mem::take(&mut self.open));
+        }
+    }
+}
+
 #[cfg(test)]
 impl<'t> Trees<'t> {
     /// What is stored where a table's rows are, for tests that damage it.
