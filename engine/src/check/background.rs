@@ -181,6 +181,8 @@ impl Background {
         budget: &mut Budget,
         report: &mut CheckReport,
     ) -> Result<(), StorageError> {
+        // A row that looking does not find is told as it is compared; looking up all at once takes a
+        // core for seconds.
         self.checker.rows(false, budget, report).await?;
         self.checker.files(false, budget, report).await
     }

@@ -94,7 +94,9 @@ impl Checker {
         report: &mut CheckReport,
     ) -> Result<(), StorageError> {
         let mut budget = Budget::fixed(options.bytes_per_second);
-        let repair = self.rows(options.repair, &mut budget, report).await?;
+        let are_in_order = self.order(options.repair, report).await?;
+        let repair = options.repair && are_in_order;
+        self.rows(repair, &mut budget, report).await?;
         let mut after = None;
         loop {
             let last = self.content((after, BATCH), &mut budget, report);

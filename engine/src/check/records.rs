@@ -23,16 +23,13 @@ const TRIES: usize = 3;
 
 impl Checker {
     /// Reads every row. What is found is mended once a table's step is done, in the order of the
-    /// tables, in which each follows from those before; but nothing where a row may be there and not be
-    /// found. Answers whether the rest of the run may repair.
+    /// tables, in which each follows from those before.
     pub(super) async fn rows(
         &self,
         repair: bool,
         budget: &mut Budget,
         report: &mut CheckReport,
-    ) -> Result<bool, StorageError> {
-        let are_in_order = self.order(repair, report).await?;
-        let repair = repair && are_in_order;
+    ) -> Result<(), StorageError> {
         let mut next = Some(Cursor::START);
         while let Some(cursor) = next {
             let at = cursor.clone();
@@ -55,8 +52,7 @@ impl Checker {
             next = step.next;
         }
         let sums = self.sums(report).await?;
-        self.mend(repair, sums, report).await?;
-        Ok(repair)
+        self.mend(repair, sums, report).await
     }
 
     async fn sums(&self, report: &mut CheckReport) -> Result<BTreeSet<RowFault>, StorageError> {
@@ -69,8 +65,13 @@ impl Checker {
     }
 
     /// Looks up every row; writes trees anew in which one is not found, if the run repairs. Answers
-    /// whether all are found now. A tree is read in one snapshot and at no budget, like the sums.
-    async fn order(&self, repair: bool, report: &mut CheckReport) -> Result<bool, StorageError> {
+    /// whether all are found now: nothing may be repaired where a row is there and is not found. A tree
+    /// is read in one snapshot and at no budget, like the sums.
+    pub(super) async fn order(
+        &self,
+        repair: bool,
+        report: &mut CheckReport,
+    ) -> Result<bool, StorageError> {
         let mut are_in_order = true;
         for tree in Metadata::trees() {
             let order = match self.undisturbed(move |meta| meta.order_of(tree)).await {
