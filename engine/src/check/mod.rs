@@ -11,8 +11,8 @@
 //! 4. Only a run that repairs changes anything but marks, and it gives up nothing that a row which
 //!    cannot be read may need. Where a row may be there and not be found, it repairs nothing.
 //!
-//! The background check runs the content part at a byte budget, and the rows and files once a pass;
-//! its position outlives the process.
+//! The background check runs the content part at a byte budget, and the rows and files once a pass,
+//! without looking all rows up first; its position outlives the process.
 
 mod background;
 mod budget;

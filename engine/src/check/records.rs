@@ -83,8 +83,9 @@ impl Checker {
                     are_in_order = false;
                     continue;
                 }
-                // Comparing its rows tells.
-                Err(StorageError::Metadata(_) | StorageError::Corrupt(_)) => {
+                Err(error @ (StorageError::Metadata(_) | StorageError::Corrupt(_))) => {
+                    let what = format!("rows could not be looked up: {error}");
+                    report.add(finding(&tree.place(), &what, Done::Reported));
                     are_in_order = false;
                     continue;
                 }

@@ -81,10 +81,6 @@ pub(super) fn step(
             audit.step.next = Some(Cursor { after, ..*cursor });
             return Ok(Scan::Stop);
         }
-        if after.is_some_and(|after| key <= after) {
-            // Out of order. It was looked at, or will be missed: but the walk ends.
-            return Ok(Scan::Next);
-        }
         left -= 1;
         audit.row(key, payload)?;
         last = Some(key.to_vec());

@@ -148,10 +148,6 @@ fn blobs_after(
         if blobs.len() == limit {
             return Ok(Scan::Stop);
         }
-        if after.is_some_and(|after| key <= after) {
-            // Out of order: the walk must end.
-            return Ok(Scan::Next);
-        }
         blobs.extend(payload.ok().and_then(|payload| listed(key, payload)));
         Ok(Scan::Next)
     })?;

@@ -18,9 +18,9 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Order {
     /// Rows that were walked over.
-    pub(crate) rows: u64,
+    rows: u64,
     /// Those of them that looking does not find, or finds another of the same key for.
-    pub(crate) misplaced: u64,
+    misplaced: u64,
     /// Rows that the tree says it has.
     counted: u64,
     is_fixed: bool,

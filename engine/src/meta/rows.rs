@@ -337,7 +337,8 @@ pub(super) fn scan_of(
             None if prefix.is_empty() => table == tree.first(),
             None => concerns(open, (tree, table), (key, value.value()))?,
         };
-        if !concerns || after == Some(key) {
+        // Rows out of order lead back to before `after`: who goes on behind it must get further.
+        if !concerns || after.is_some_and(|after| key <= after) {
             continue;
         }
         let payload = match of {
