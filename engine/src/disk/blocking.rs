@@ -1,7 +1,9 @@
 //! Where the blocking calls of a [`Disk`](super::Disk) run when async code needs them.
 
 use crate::fault::StorageError;
-use tokio::task::JoinHandle;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::{JoinHandle, block_in_place};
 
 /// Runs `work` on a thread that may block. A panic in it goes on in the caller.
 ///
@@ -29,5 +31,56 @@ pub(crate) async fn joined<T: Send>(
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_cancelled) => Err(StorageError::Closed),
         },
+    }
+}
+
+/// Runs `wait`, which waits for the medium, on the calling thread; again if it panicked. If that thread
+/// serves other tasks of a runtime with several threads, another one takes them over: it costs tens of
+/// microseconds, which is little beside what a medium takes.
+pub(crate) fn wait_in_place<T>(mut wait: impl FnMut() -> T) -> T {
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    if !matches!(flavor, Ok(RuntimeFlavor::MultiThread)) {
+        return wait();
+    }
+    let waited = catch_unwind(AssertUnwindSafe(|| block_in_place(&mut wait)));
+    // tokio refuses by a panic where a `LocalSet` is what runs: it has this thread to itself.
+    waited.unwrap_or_else(|_refused| wait())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wait_in_place;
+    use std::sync::mpsc;
+    use std::time::Duration;
+    use tokio::task::LocalSet;
+
+    /// Far more than a hand-over takes.
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn who_waits_in_place_does_not_hold_up_what_its_thread_served() {
+        let (send, receive) = mpsc::channel();
+        let waiting = tokio::spawn(async move { wait_in_place(|| receive.recv_timeout(LONG)) });
+        // The only worker waits, so this runs on the one that took over.
+        let sending = tokio::spawn(async move { send.send(7) });
+        assert_eq!(waiting.await.unwrap(), Ok(7));
+        sending.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn where_no_other_thread_can_take_over_it_waits_all_the_same() {
+        assert_eq!(wait_in_place(|| 7), 7);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_local_set_waits_itself() {
+        let local = LocalSet::new();
+        let waiting = local.spawn_local(async { wait_in_place(|| 7) });
+        assert_eq!(local.run_until(waiting).await.unwrap(), 7);
+    }
+
+    #[test]
+    fn without_a_runtime_it_waits() {
+        assert_eq!(wait_in_place(|| 7), 7);
     }
 }

@@ -31,7 +31,7 @@ mod syscalls;
 mod system;
 mod watched;
 
-pub(crate) use blocking::{blocking, joined};
+pub(crate) use blocking::{blocking, joined, wait_in_place};
 pub(crate) use health::Health;
 #[cfg(any(test, feature = "test-util"))]
 pub use memory::{DiskCounts, Fault, MemoryDisk};
@@ -152,6 +152,18 @@ pub trait DiskFile: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`io::ErrorKind::UnexpectedEof`] when the file ends before the buffer is full.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Fills `buffer` from `offset` if that needs nothing from the medium; answers whether it did, and
+    /// leaves any bytes in `buffer` where it did not. What is given reads as
+    /// [`DiskFile::read_exact_at`] does, which is right for a disk that never waits, and for one that
+    /// cannot tell.
+    ///
+    /// # Errors
+    /// As [`DiskFile::read_exact_at`].
+    fn read_in_memory(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        self.read_exact_at(buffer, offset)?;
+        Ok(true)
+    }
 
     /// The `len` bytes from `offset`. What is given fills a buffer of zeros, which costs a pass over
     /// it; a disk that can do without does.

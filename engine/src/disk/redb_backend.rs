@@ -5,11 +5,14 @@
 //! writer: its lock calls are answered with "unsupported", the answer it documents for backends
 //! that are locked otherwise.
 //!
+//! Records are read by async code on the threads that serve it, since most lie in memory: a page that
+//! does not is waited for in place (`wait_in_place`).
+//!
 //! After a failed call redb refuses all work, reads included, until it is opened anew, and tells
 //! later callers no reason: [`Latch`] keeps what failed first. A database that is dropped makes
 //! durable what was not: [`Latch::freeze`] keeps it from that.
 
-use super::DiskFile;
+use super::{DiskFile, wait_in_place};
 use redb::StorageBackend;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -48,6 +51,15 @@ impl DiskBackend {
         note(&self.latch.read, outcome)
     }
 
+    /// Pages that the system has in memory are copied at once; for the others the thread waits, and
+    /// whoever is served by it goes on elsewhere.
+    fn fill(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
+        if self.file.read_in_memory(out, offset)? {
+            return Ok(());
+        }
+        wait_in_place(|| self.file.read_exact_at(out, offset))
+    }
+
     fn change<T>(&self, change: impl FnOnce(&dyn DiskFile) -> io::Result<T>) -> io::Result<T> {
         if self.latch.frozen.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
@@ -62,7 +74,7 @@ impl StorageBackend for DiskBackend {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.read(self.file.read_exact_at(out, offset))
+        self.read(self.fill(out, offset))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -102,4 +114,83 @@ fn note<T>(mark: &AtomicBool, outcome: io::Result<T>) -> io::Result<T> {
         mark.store(true, Ordering::SeqCst);
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Disk, DiskFile, Mapping, MemoryDisk};
+    use super::DiskBackend;
+    use parking_lot::Mutex;
+    use redb::StorageBackend;
+    use std::io::{self, IoSlice};
+    use std::ops::Range;
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Duration;
+
+    /// A file of which nothing is in memory, and whose reads wait until they are let go.
+    #[derive(Debug)]
+    struct ColdFile {
+        file: Arc<dyn DiskFile>,
+        released: Mutex<Receiver<()>>,
+    }
+
+    impl DiskFile for ColdFile {
+        fn len(&self) -> io::Result<u64> {
+            self.file.len()
+        }
+
+        fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+            let released = self.released.lock().recv_timeout(Duration::from_secs(30));
+            released.map_err(io::Error::other)?;
+            self.file.read_exact_at(buffer, offset)
+        }
+
+        fn read_in_memory(&self, buffer: &mut [u8], _offset: u64) -> io::Result<bool> {
+            buffer.fill(0xff);
+            Ok(false)
+        }
+
+        fn write_all_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
+            self.file.write_all_at(buffers, offset)
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.file.set_len(len)
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            self.file.sync()
+        }
+
+        fn start_writeback(&self, range: Range<u64>) -> io::Result<()> {
+            self.file.start_writeback(range)
+        }
+
+        fn punch_hole(&self, range: Range<u64>) -> io::Result<()> {
+            self.file.punch_hole(range)
+        }
+
+        fn map(&self) -> io::Result<Option<Arc<dyn Mapping>>> {
+            self.file.map()
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_page_that_is_not_in_memory_holds_up_nobody_but_its_reader() {
+        let file = MemoryDisk::new().open(Path::new("/pages"), true).unwrap();
+        file.write_all_at(&[IoSlice::new(b"page")], 0).unwrap();
+        let (release, released) = channel();
+        let released = Mutex::new(released);
+        let backend = DiskBackend::new(Arc::new(ColdFile { file, released }));
+        let reading = tokio::spawn(async move {
+            let mut page = [0; 4];
+            let read = StorageBackend::read(&backend, 0, &mut page);
+            (read.is_ok(), page, backend.latch().read_failed())
+        });
+        let releasing = tokio::spawn(async move { release.send(()) });
+        assert_eq!(reading.await.unwrap(), (true, *b"page", false));
+        releasing.await.unwrap().unwrap();
+    }
 }

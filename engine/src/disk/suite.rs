@@ -199,6 +199,30 @@ fn a_mapping_where_there_is_one_shows_the_file() {
 }
 
 #[test]
+fn what_is_read_from_memory_alone_is_what_was_written_or_nothing() {
+    on_every_disk(|disk, root| {
+        let file = disk.open(&root.join("file"), true).unwrap();
+        let content: Vec<u8> = (0..50_000_u32).flat_map(u32::to_le_bytes).collect();
+        file.write_all_at(&[IoSlice::new(&content)], 0).unwrap();
+        let mut page = [0; 4096];
+        assert!(file.read_in_memory(&mut page, 8192).unwrap());
+        assert_eq!(page, content[8192..12_288]);
+        let behind = file.read_in_memory(&mut page, 199_000);
+        assert!(!behind.is_ok_and(|is_read| is_read));
+        // Whatever a disk forgets, and it may be nothing, reading makes whole again.
+        file.sync().unwrap();
+        file.drop_cached().unwrap();
+        let mut page = [0; 4096];
+        if file.read_in_memory(&mut page, 8192).unwrap() {
+            assert_eq!(page, content[8192..12_288]);
+        }
+        file.read_exact_at(&mut page, 8192).unwrap();
+        assert_eq!(page, content[8192..12_288]);
+        assert!(file.read_in_memory(&mut page, 8192).unwrap());
+    });
+}
+
+#[test]
 fn a_database_runs_on_it_and_is_found_again() {
     const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("table");
     on_every_disk(|disk, root| {

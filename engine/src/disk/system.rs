@@ -7,10 +7,10 @@ use super::map::SystemMapping;
 use super::{Disk, DiskFile, Mapping, syscalls};
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Advice, FallocateFlags, FlockOperation};
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags};
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -114,6 +114,21 @@ impl DiskFile for SystemFile {
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)
+    }
+
+    fn read_in_memory(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        let len = buffer.len();
+        let flags = ReadWriteFlags::NOWAIT;
+        match rustix::io::preadv2(&*self.file, &mut [IoSliceMut::new(buffer)], offset, flags) {
+            Ok(read) => Ok(read == len),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(false),
+            // A file system, or a system, that cannot tell.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                self.read_exact_at(buffer, offset)?;
+                Ok(true)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn read_at(&self, len: usize, offset: u64) -> io::Result<Vec<u8>> {

@@ -201,6 +201,10 @@ impl DiskFile for WatchedFile {
         self.file.read_exact_at(buffer, offset)
     }
 
+    fn read_in_memory(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        self.file.read_in_memory(buffer, offset)
+    }
+
     fn read_at(&self, len: usize, offset: u64) -> io::Result<Vec<u8>> {
         self.file.read_at(len, offset)
     }

@@ -6,6 +6,7 @@
 //! database wants the snapshot back. Nothing here changes anything; `heal` does.
 
 use super::codec::Record;
+use super::counted::Counted;
 use super::derive::{
     Derived, derive, edge_parts, holder, in_repository, is_live, is_manifest_there, is_there,
 };
@@ -42,7 +43,10 @@ pub(crate) struct Cursor {
 /// What one step of the walk saw.
 #[derive(Debug, Default)]
 pub(crate) struct AuditStep {
+    /// How many rows were compared.
     pub(crate) rows: u64,
+    /// How many were read for that.
+    pub(crate) reads: u64,
     pub(crate) faults: BTreeSet<RowFault>,
     /// `None`: that was the last row of all.
     pub(crate) next: Option<Cursor>,
@@ -57,37 +61,38 @@ struct Audit<'r, R> {
     names: Option<(u64, NamesOf)>,
 }
 
-/// Looks at the next `limit` rows of one table.
+/// Looks at the next rows of one table: at least one, and no further one once `limit` were read, those
+/// that they are compared with among them.
 pub(super) fn step(
     rows: &impl Rows,
     cursor: &Cursor,
-    limit: usize,
+    limit: u64,
 ) -> Result<AuditStep, StorageError> {
     let Some(table) = cursor.table() else {
         return Ok(AuditStep::default());
     };
+    let rows = Counted::new(rows);
     let mut audit = Audit {
-        rows,
+        rows: &rows,
         table,
         step: AuditStep::default(),
         names: None,
     };
     let mut last: Option<Vec<u8>> = None;
-    let mut left = limit;
     let after = cursor.after.as_deref();
     rows.scan_any(table, &[], after, &mut |key, payload| {
-        if left == 0 {
+        if rows.reads() > limit && last.is_some() {
             let after = last.take();
             audit.step.next = Some(Cursor { after, ..*cursor });
             return Ok(Scan::Stop);
         }
-        left -= 1;
         audit.row(key, payload)?;
         last = Some(key.to_vec());
         Ok(Scan::Next)
     })?;
     let mut step = audit.step;
     step.next = step.next.or_else(|| cursor.next_table());
+    step.reads = rows.reads();
     Ok(step)
 }
 

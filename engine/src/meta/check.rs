@@ -26,11 +26,12 @@ pub(crate) struct ListedBlob {
 // === impl Metadata ===
 
 impl Metadata {
-    /// The next `limit` rows of a walk over all. Reads one snapshot. Blocks.
+    /// The next rows of a walk over all: at least one, and no further one once `limit` were read, those
+    /// that they are compared with among them. Reads one snapshot. Blocks.
     pub(crate) fn audit_step(
         &self,
         cursor: &Cursor,
-        limit: usize,
+        limit: u64,
     ) -> Result<AuditStep, StorageError> {
         self.database.read(|rows| audit::step(rows, cursor, limit))
     }
@@ -126,8 +127,8 @@ impl Metadata {
     }
 }
 
-/// Rows of one step where nobody says how many.
-const STEP: usize = 1024;
+/// Rows read in one step where nobody says how many.
+const STEP: u64 = 4096;
 
 fn listed(key: &[u8], payload: &[u8]) -> Option<ListedBlob> {
     let record = BlobRecord::from_payload(Table::Blobs, payload).ok()?;

@@ -15,10 +15,10 @@
 //! places      where bytes lie
 //! derive      what a row must be by the rows it follows from
 //! audit       comparing all of them, step by step       heal  writing them anew
+//! counted     rows that count what is read of them
 //! derive_deleted, heal_deleted          the same for what was deleted     heal_strays  rows of no table
 //! check       what the check asks                   offline  the file, while nobody has it open
 //! order       trees whose rows are not found where they are
-//! audit       recomputing and comparing all of them
 //! copy        all rows at one moment in a file of their own, for backups
 //! commit      group commit              database  the redb file, snapshot, time, file numbers
 //! jobs        what waits for it         opening   the steps of opening that file
@@ -38,6 +38,7 @@ mod codec;
 mod commit;
 mod content;
 mod copy;
+mod counted;
 mod creating;
 mod database;
 mod derive;

@@ -10,6 +10,7 @@ mod journal;
 mod listings;
 mod order;
 mod policies;
+mod steps;
 mod strays;
 
 use super::content::Guarded;
