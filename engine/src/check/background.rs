@@ -126,7 +126,7 @@ impl Background {
     }
 
     async fn pass(&self, is_new: bool) -> Result<(), StorageError> {
-        let mut budget = Budget::Changing(self.allowance.subscribe());
+        let mut budget = Budget::changing(self.allowance.subscribe());
         let begun = self.checker.meta.now();
         let mut here = 0;
         if is_new {

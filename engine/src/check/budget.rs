@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 /// What the background check may do now; changed while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -11,9 +12,16 @@ pub(super) struct Allowance {
     pub(super) is_paused: bool,
 }
 
-/// A pace for reading: after each piece it waits for as long as the piece may take.
+/// A pace for reading: after each piece it waits until the piece has had its time.
 #[derive(Debug)]
-pub(super) enum Budget {
+pub(super) struct Budget {
+    pace: Pace,
+    /// When the last piece has had its time.
+    next: Instant,
+}
+
+#[derive(Debug)]
+enum Pace {
     /// The same to the end; 0: no limit.
     Fixed(u64),
     /// What the allowance says at the moment.
@@ -23,11 +31,26 @@ pub(super) enum Budget {
 /// The longest wait after one piece, so that a larger budget is soon noticed.
 const LONGEST: Duration = Duration::from_mins(1);
 
+/// Time that was not used is made up for when it is as short as this: timers are late by a millisecond, and
+/// pieces may take less.
+const LATE: Duration = Duration::from_millis(20);
+
 // === impl Budget ===
 
 impl Budget {
+    /// The same pace to the end; 0: no limit.
     pub(super) fn fixed(bytes_per_second: u64) -> Self {
-        Self::Fixed(bytes_per_second)
+        Self::new(Pace::Fixed(bytes_per_second))
+    }
+
+    /// What the allowance says at the moment.
+    pub(super) fn changing(allowance: watch::Receiver<Allowance>) -> Self {
+        Self::new(Pace::Changing(allowance))
+    }
+
+    fn new(pace: Pace) -> Self {
+        let next = Instant::now();
+        Self { pace, next }
     }
 
     /// Waits until more may be read after `bytes`.
@@ -35,12 +58,19 @@ impl Budget {
     /// # Cancel safety
     /// Cancel safe.
     pub(super) async fn spend(&mut self, bytes: u64) {
-        match self {
-            Self::Fixed(0) => {}
-            Self::Fixed(rate) => tokio::time::sleep(time_of(bytes, *rate)).await,
-            Self::Changing(allowance) => spend(allowance, bytes).await,
+        match &mut self.pace {
+            Pace::Fixed(0) => {}
+            Pace::Fixed(rate) => sleep_until(after(&mut self.next, time_of(bytes, *rate))).await,
+            Pace::Changing(allowance) => spend(allowance, &mut self.next, bytes).await,
         }
     }
+}
+
+/// When a piece that was read now has had its `time`.
+fn after(next: &mut Instant, time: Duration) -> Instant {
+    let now = Instant::now();
+    *next = (*next).max(now.checked_sub(LATE).unwrap_or(now)) + time;
+    *next
 }
 
 impl Allowance {
@@ -50,12 +80,13 @@ impl Allowance {
     }
 }
 
-async fn spend(allowance: &mut watch::Receiver<Allowance>, bytes: u64) {
+async fn spend(allowance: &mut watch::Receiver<Allowance>, next: &mut Instant, bytes: u64) {
     let now = *allowance.borrow_and_update();
     if now.allows() {
         tokio::select! {
-            () = tokio::time::sleep(time_of(bytes, now.bytes_per_second)) => {}
-            _changed = allowance.changed() => {}
+            () = sleep_until(after(next, time_of(bytes, now.bytes_per_second))) => {}
+            // What the former pace asked for is not waited for.
+            _changed = allowance.changed() => *next = Instant::now(),
         }
     }
     // Nobody is left who could change it only when the engine is gone, and then so is this task.
@@ -82,6 +113,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn many_small_pieces_take_as_long_as_a_large_one_and_idle_time_is_not_saved_up() {
+        let mut budget = Budget::fixed(1_000_000);
+        let began = Instant::now();
+        for _ in 0..10_000 {
+            budget.spend(100).await; // a tenth of a millisecond, and timers know whole ones
+        }
+        let took = began.elapsed();
+        let late = Duration::from_millis(2);
+        assert!(
+            (Duration::from_secs(1)..Duration::from_secs(1) + late).contains(&took),
+            "{took:?}"
+        );
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        let began = Instant::now();
+        budget.spend(1_000_000).await;
+        assert!(began.elapsed() + LATE >= Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_pause_holds_until_somebody_ends_it() {
         let allowed = Allowance {
             bytes_per_second: 1000,
@@ -91,7 +141,7 @@ mod tests {
             is_paused: true,
             ..allowed
         });
-        let mut budget = Budget::Changing(allowance);
+        let mut budget = Budget::changing(allowance);
         let waits = tokio::time::timeout(Duration::from_hours(1), budget.spend(10)).await;
         assert!(waits.is_err());
         change.send(allowed).unwrap();

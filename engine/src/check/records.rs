@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 const STEP: u64 = 64;
 
 /// What reading a row, or one it is compared with, is taken to cost.
-const BYTES_PER_ROW: u64 = 256;
+const BYTES_PER_ROW: u64 = 128;
 
 /// Rows mended in one transaction.
 const BATCH: usize = 64;

@@ -2,7 +2,7 @@
 
 use crate::fault::StorageError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::runtime::{Handle, RuntimeFlavor, worker_index};
 use tokio::task::{JoinHandle, block_in_place};
 
 /// Runs `work` on a thread that may block. A panic in it goes on in the caller.
@@ -38,13 +38,19 @@ pub(crate) async fn joined<T: Send>(
 /// serves other tasks of a runtime with several threads, another one takes them over: it costs tens of
 /// microseconds, which is little beside what a medium takes.
 pub(crate) fn wait_in_place<T>(mut wait: impl FnMut() -> T) -> T {
-    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
-    if !matches!(flavor, Ok(RuntimeFlavor::MultiThread)) {
+    if !serves_others() {
         return wait();
     }
     let waited = catch_unwind(AssertUnwindSafe(|| block_in_place(&mut wait)));
-    // tokio refuses by a panic where a `LocalSet` is what runs: it has this thread to itself.
+    // tokio panics where the system has no thread to give: then nobody takes over.
     waited.unwrap_or_else(|_refused| wait())
+}
+
+/// Whether this is one of several threads that serve the tasks of a runtime. In a `LocalSet`, and in
+/// `block_on`, a thread serves what is its own and nobody else's.
+fn serves_others() -> bool {
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    matches!(flavor, Ok(RuntimeFlavor::MultiThread)) && worker_index().is_some()
 }
 
 #[cfg(test)]

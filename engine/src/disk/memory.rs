@@ -390,6 +390,11 @@ impl DiskFile for MemoryFile {
         Ok(())
     }
 
+    fn read_in_memory(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        self.read_exact_at(buffer, offset)?;
+        Ok(true)
+    }
+
     fn write_all_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
         let delay = self.disk.state.lock().write_delay;
         if !delay.is_zero() {

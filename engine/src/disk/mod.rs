@@ -1,7 +1,8 @@
 //! [`Disk`]: the only way to a file, for blobs, upload sessions and the metadata alike.
 //!
 //! One implementation behind all of them means that one simulated disk can lose any unsynced write
-//! of any of them, together. All calls block; callers are on threads that may.
+//! of any of them, together. All calls block; callers are on threads that may, or wait in place
+//! (`blocking`).
 //!
 //! # Contract
 //! 1. A write is visible to every later read of the same file at once, and survives the death of
@@ -154,16 +155,12 @@ pub trait DiskFile: fmt::Debug + Send + Sync + 'static {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 
     /// Fills `buffer` from `offset` if that needs nothing from the medium; answers whether it did, and
-    /// leaves any bytes in `buffer` where it did not. What is given reads as
-    /// [`DiskFile::read_exact_at`] does, which is right for a disk that never waits, and for one that
-    /// cannot tell.
+    /// leaves any bytes in `buffer` where it did not. A disk that never waits, and one that cannot tell,
+    /// reads as by [`DiskFile::read_exact_at`] and answers that it did.
     ///
     /// # Errors
-    /// As [`DiskFile::read_exact_at`].
-    fn read_in_memory(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
-        self.read_exact_at(buffer, offset)?;
-        Ok(true)
-    }
+    /// As [`DiskFile::read_exact_at`], or none, which that call then tells.
+    fn read_in_memory(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool>;
 
     /// The `len` bytes from `offset`. What is given fills a buffer of zeros, which costs a pass over
     /// it; a disk that can do without does.

@@ -10,7 +10,9 @@ use super::counted::Counted;
 use super::derive::{
     Derived, derive, edge_parts, holder, in_repository, is_live, is_manifest_there, is_there,
 };
-use super::derive_deleted::{NamesOf, is_draining, names_without_tags, queued_repository};
+use super::derive_deleted::{
+    NamesOf, is_draining, link_tag, names_without_tags, queued_repository,
+};
 use super::keys;
 use super::records::{
     BlobRecord, CandidateRecord, EdgeKind, EdgeRecord, FileRecord, LinkRecord, ManifestRecord,
@@ -27,8 +29,6 @@ use super::usage::{self, Summed};
 use crate::descriptor::Links;
 use crate::digest::Digest;
 use crate::fault::{Corruption, StorageError};
-#[cfg(any(test, feature = "test-util"))]
-use crate::layout::FileKind;
 use crate::name::{RepositoryName, Tag};
 use crate::repository::TagChange;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,15 +54,18 @@ pub(crate) struct AuditStep {
 
 /// The rows of one step.
 struct Audit<'r, R> {
-    rows: &'r R,
+    rows: &'r Counted<'r, R>,
     table: Table,
     step: AuditStep,
     /// Of the repository that was asked for last.
     names: Option<(u64, NamesOf)>,
+    /// How many rows were read for those: a step makes use of them for as many.
+    names_took: u64,
 }
 
 /// Looks at the next rows of one table: at least one, and no further one once `limit` were read, those
-/// that they are compared with among them.
+/// that they are compared with among them. The names that deleted manifests of a repository have are read
+/// as a whole, and then as many rows more.
 pub(super) fn step(
     rows: &impl Rows,
     cursor: &Cursor,
@@ -77,11 +80,12 @@ pub(super) fn step(
         table,
         step: AuditStep::default(),
         names: None,
+        names_took: 0,
     };
     let mut last: Option<Vec<u8>> = None;
     let after = cursor.after.as_deref();
     rows.scan_any(table, &[], after, &mut |key, payload| {
-        if rows.reads() > limit && last.is_some() {
+        if rows.reads() > limit.saturating_add(2 * audit.names_took) && last.is_some() {
             let after = last.take();
             audit.step.next = Some(Cursor { after, ..*cursor });
             return Ok(Scan::Stop);
@@ -227,7 +231,15 @@ impl<R: Rows> Audit<'_, R> {
     /// A row whose checksum is right: its fields, the rows it follows from, and those it needs.
     fn undamaged(&mut self, key: &[u8], payload: &[u8]) -> Result<(), StorageError> {
         self.needs(key, payload)?;
-        match derive(self.rows, self.table, key)? {
+        let derived = match self.table {
+            Table::LinkTags => {
+                let rows = self.rows;
+                let names = |repository, link| self.is_name_alone(repository, link);
+                link_tag(rows, key, names)?
+            }
+            table => derive(self.rows, table, key)?,
+        };
+        match derived {
             Derived::Row(expected) if expected != payload => {
                 self.fault(self.table, key, Wrong::Differs);
             }
@@ -445,10 +457,12 @@ impl<R: Rows> Audit<'_, R> {
         self.need(Table::Tags, &tag)
     }
 
-    /// Whether the names of a link's tags stand in `LinkTags` alone. Read once a repository.
+    /// Whether the names of a link's tags stand in `LinkTags` alone. Read once a repository and step.
     fn is_name_alone(&mut self, repository: u64, link: u64) -> Result<bool, StorageError> {
         if self.names.as_ref().is_none_or(|(of, _)| *of != repository) {
+            let before = self.rows.reads();
             self.names = Some((repository, names_without_tags(self.rows, repository)?));
+            self.names_took = self.rows.reads() - before;
         }
         Ok((self.names.as_ref()).is_some_and(|(_, names)| names.has(link)))
     }
@@ -478,20 +492,4 @@ fn queued(key: &[u8], payload: &[u8]) -> Result<(), StorageError> {
 fn decoded<T: Record>(table: Table, payload: &[u8]) -> Result<(), StorageError> {
     T::from_payload(table, payload)?;
     Ok(())
-}
-
-/// The files in which blobs lie.
-#[cfg(any(test, feature = "test-util"))]
-pub(super) fn recorded_files(rows: &impl Rows) -> Result<Vec<(FileKind, u64)>, StorageError> {
-    let mut files = Vec::new();
-    rows.scan(Table::Files, &[], None, &mut |key, payload| {
-        let (number, _) = keys::split_number(Table::Files, key)?;
-        match FileRecord::from_payload(Table::Files, payload)? {
-            FileRecord::Blob(_) => files.push((FileKind::Blob, number)),
-            FileRecord::Segment { live: 0 } => {}
-            FileRecord::Segment { .. } => files.push((FileKind::Segment, number)),
-        }
-        Ok(Scan::Next)
-    })?;
-    Ok(files)
 }

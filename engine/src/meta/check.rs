@@ -12,6 +12,8 @@ use super::write_check::CheckRecord;
 use super::{Metadata, keys, write_check};
 use crate::digest::Digest;
 use crate::fault::StorageError;
+#[cfg(any(test, feature = "test-util"))]
+use crate::layout::FileKind;
 use std::collections::BTreeSet;
 
 /// A stored blob as the check takes it.
@@ -196,4 +198,20 @@ fn spare_reserved(rows: &impl Rows, files: &mut BTreeSet<u64>) -> Result<(), Sto
         files.retain(|number| !(start..end).contains(number));
         Ok(Scan::Next)
     })
+}
+
+/// The files in which blobs lie.
+#[cfg(any(test, feature = "test-util"))]
+pub(super) fn recorded_files(rows: &impl Rows) -> Result<Vec<(FileKind, u64)>, StorageError> {
+    let mut files = Vec::new();
+    rows.scan(Table::Files, &[], None, &mut |key, payload| {
+        let (number, _) = keys::split_number(Table::Files, key)?;
+        match FileRecord::from_payload(Table::Files, payload)? {
+            FileRecord::Blob(_) => files.push((FileKind::Blob, number)),
+            FileRecord::Segment { live: 0 } => {}
+            FileRecord::Segment { .. } => files.push((FileKind::Segment, number)),
+        }
+        Ok(Scan::Next)
+    })?;
+    Ok(files)
 }

@@ -6,7 +6,7 @@ use crate::fault::StorageError;
 use std::cell::Cell;
 
 /// Rows, and how many looks at them there were: one for each that was looked up, found or not, and one
-/// for each that a scan came to.
+/// for each that a scan told of. What a scan passes over, rows of other tables in the same tree, is not counted.
 pub(super) struct Counted<'r, R> {
     rows: &'r R,
     reads: Cell<u64>,

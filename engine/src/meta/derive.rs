@@ -78,7 +78,9 @@ fn of_key(rows: &impl Rows, table: Table, key: &[u8]) -> Result<Derived, Storage
             Ok(primary_if(is_manifest_there(rows, repository, &digest)?))
         }
         Table::Tags => tag(rows, key),
-        Table::LinkTags => derive_deleted::link_tag(rows, key),
+        Table::LinkTags => derive_deleted::link_tag(rows, key, |repository, link| {
+            Ok(names_without_tags(rows, repository)?.has(link))
+        }),
         Table::Candidates => candidate(rows, key),
         Table::Files => file(rows, key),
         Table::Trash => derive_deleted::trash(rows, key),

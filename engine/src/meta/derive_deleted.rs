@@ -227,8 +227,13 @@ pub(super) fn history(rows: &impl Rows, key: &[u8]) -> Result<Derived, StorageEr
     Ok(primary_if(stored.is_some()))
 }
 
-/// A name stands for a tag, or for one that a deleted manifest had.
-pub(super) fn link_tag(rows: &impl Rows, key: &[u8]) -> Result<Derived, StorageError> {
+/// A name stands for a tag, or for one that a deleted manifest had: `is_name_alone` tells the latter of a
+/// repository and a link.
+pub(super) fn link_tag(
+    rows: &impl Rows,
+    key: &[u8],
+    is_name_alone: impl FnOnce(u64, u64) -> Result<bool, StorageError>,
+) -> Result<Derived, StorageError> {
     let table = Table::LinkTags;
     let (repository, rest) = keys::split_number(table, key)?;
     let (link, text) = keys::split_number(table, rest)?;
@@ -239,7 +244,7 @@ pub(super) fn link_tag(rows: &impl Rows, key: &[u8]) -> Result<Derived, StorageE
         return Ok(marker_if(true));
     }
     let is_whole = matches!(rows.found(table, key)?, Found::Payload(_));
-    if names_without_tags(rows, repository)?.has(link) {
+    if is_name_alone(repository, link)? {
         return Ok(marker_if(is_whole || is_known_tag(rows, repository, &tag)?));
     }
     let is_tag_there = is_there(rows, Table::Tags, &tag)?;

@@ -316,7 +316,7 @@ impl Metadata {
     pub(crate) fn recorded_files(
         &self,
     ) -> Result<Vec<(crate::layout::FileKind, u64)>, StorageError> {
-        self.database.read(audit::recorded_files)
+        self.database.read(check::recorded_files)
     }
 
     /// How many blobs lie in a segment file.

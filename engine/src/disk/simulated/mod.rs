@@ -350,6 +350,11 @@ impl DiskFile for SimulatedFile {
         state.image.content(self.file).read(buffer, offset)
     }
 
+    fn read_in_memory(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        self.read_exact_at(buffer, offset)?;
+        Ok(true)
+    }
+
     fn write_all_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
         let start = usize::try_from(offset).map_err(io::Error::other)?;
         let mut content = Vec::new();

@@ -1,6 +1,6 @@
 //! The walk over all rows, whatever a step of it may read.
 
-use super::{Links, Store, layers};
+use super::{Links, Store, layers, name, unguarded};
 use crate::meta::{AuditStep, Cursor};
 
 /// The format, the state, the key of upload ids.
@@ -42,5 +42,32 @@ async fn a_walk_sees_every_row_once_and_its_steps_end_soon_after_what_they_may_r
         assert!(reads <= Some(limit + longest), "{limit}: {reads:?}");
         assert!(steps.iter().all(|step| step.faults.is_empty()));
         assert!(steps.len() > most.len());
+        let ends: Vec<_> = steps.iter().map(|step| &step.next).collect();
+        assert!(
+            ends.iter()
+                .all(|end| ends.iter().filter(|other| *other == end).count() == 1)
+        );
     }
+}
+
+/// Which names deleted manifests have is read of the whole trash of a repository: not for each of them.
+#[tokio::test]
+async fn the_names_of_many_deleted_manifests_cost_a_step_in_proportion() {
+    let store = Store::new();
+    let reads = async |from: u32, to: u32| {
+        for number in from..to {
+            let tag = format!("t{number}");
+            let blob = store.push("a", tag.clone().leak().as_bytes()).await;
+            let digest = store.put("a", &[&tag], layers(&[blob])).await;
+            let (name, digest) = (&name("a"), &digest);
+            let deleted = store.meta.delete_manifest(unguarded(name), digest).await;
+            deleted.unwrap();
+        }
+        let steps = walk(&store, 16);
+        assert!(steps.iter().all(|step| step.faults.is_empty()));
+        steps.iter().map(|step| step.reads).sum::<u64>()
+    };
+    let few = reads(0, 40).await;
+    let many = reads(40, 160).await;
+    assert!(many < few * 6, "four times as many: {few} and {many}");
 }

@@ -4,7 +4,7 @@
 //!    its signature alone only says where to look. Only a token that was signed here comes in, and where
 //!    it goes is a keyed hash.
 //! 2. Times, audience and kind are no part of an entry's being there: they are judged every time.
-//! 3. A thread has a share of its own, of [`SHARES`], in which a token is verified anew: what one thread
+//! 3. A worker of the runtime, and any other thread, has a share of its own, of [`SHARES`], in which a token is verified anew: what one thread
 //!    finds, the locks and counts of references that it writes to, lies in no other core's cache. That is
 //!    most of what a token costs: two cores that find one token take longer to hand such lines to each
 //!    other than to do all the rest.
@@ -20,6 +20,7 @@ use std::hint::black_box;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::runtime::worker_index;
 
 /// Shares of as many threads; more threads than these have one together.
 const SHARES: usize = 8;
@@ -85,7 +86,8 @@ impl Remembered {
     }
 
     fn of_thread(&self) -> &Share {
-        &self.0[thread_number() % SHARES]
+        // A worker keeps its number when another thread goes on as it, while it waits for a disk.
+        &self.0[worker_index().unwrap_or_else(thread_number) % SHARES]
     }
 }
 

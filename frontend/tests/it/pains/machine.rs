@@ -227,6 +227,11 @@ impl DiskFile for WatchedFile {
         self.file.read_exact_at(buffer, offset)
     }
 
+    fn read_in_memory(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        self.read_exact_at(buffer, offset)?;
+        Ok(true)
+    }
+
     fn write_all_at(&self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<()> {
         let bytes = buffers.iter().map(|buffer| buffer.len() as u64).sum();
         self.machine.enter(Call::Write, &self.path, bytes)?;
