@@ -66,7 +66,8 @@ pub(crate) struct Upload {
     pub(crate) sent: usize,
     /// Whether the request to finish it was sent.
     pub(crate) finishing: bool,
-    /// When it was used last.
+    /// When the last request was sent that began it or brought bytes, and was answered: one that was not may
+    /// never have come to the server.
     pub(crate) used: Duration,
     /// In which life of the server.
     pub(crate) life: usize,

@@ -69,7 +69,6 @@ impl Client {
         let (start, location) = (upload.acknowledged, upload.location.clone());
         let end = start + piece.len();
         upload.sent = upload.sent.max(end);
-        upload.used = wire.life.now();
         let range = format!("Content-Range: {start}-{}\r\n", end - 1);
         let answer = self.call(wire, ("PATCH", &location), &range, piece)?;
         let what = format!("PATCH {location} with bytes {start} to {end}");
@@ -80,7 +79,8 @@ impl Client {
         if reached != end.max(1) {
             return Err(wrong(format!("{what} came to {reached}")));
         }
-        self.upload().acknowledged = end;
+        let upload = self.upload();
+        (upload.acknowledged, upload.used) = (end, answer.asked);
         Ok(())
     }
 
@@ -89,7 +89,6 @@ impl Client {
         let (start, repository) = (upload.acknowledged, upload.repository);
         upload.sent = bytes.len();
         upload.finishing = true;
-        upload.used = wire.life.now();
         let (location, content) = (upload.location.clone(), upload.content.clone());
         self.ledger.pushing(repository, &content);
         let target = format!("{location}?digest={}", content.digest);
