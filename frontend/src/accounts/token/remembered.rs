@@ -4,10 +4,10 @@
 //!    its signature alone only says where to look. Only a token that was signed here comes in, and where
 //!    it goes is a keyed hash.
 //! 2. Times, audience and kind are no part of an entry's being there: they are judged every time.
-//! 3. A worker of the runtime, and any other thread, has a share of its own, of [`SHARES`], in which a token is verified anew: what one thread
-//!    finds, the locks and counts of references that it writes to, lies in no other core's cache. That is
-//!    most of what a token costs: two cores that find one token take longer to hand such lines to each
-//!    other than to do all the rest.
+//! 3. A worker of the runtime has a share of its own, of [`SHARES`], in which a token is verified anew: what
+//!    one worker finds, the locks and counts of references that it writes to, lies in no other core's
+//!    cache. That is most of what a token costs: two cores that find one token take longer to hand such
+//!    lines to each other than to do all the rest. Threads that are no workers are told apart by number.
 //! 4. Two generations: when the younger is full the older is dropped and the younger takes its place.
 //!    What is used stays, and memory is bounded by [`MAX_ENTRIES`] and [`MAX_BYTES`] of each in each share.
 
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::worker_index;
 
-/// Shares of as many threads; more threads than these have one together.
+/// Shares of as many workers or threads; more than these have one together.
 const SHARES: usize = 8;
 
 /// Tokens of one generation.
