@@ -15,6 +15,7 @@ struct Choice {
     value: c_long,
 }
 
+/// What is chosen, by measurement (`docs/benchmarks.md`).
 const CHOICES: [Choice; 2] = [
     // `page_reclaim_on_free`: never. Pages of memory that no thread owns any more so stay without an owner, where
     // any thread finds them: many uploads at once hold a quarter less.
@@ -22,8 +23,8 @@ const CHOICES: [Choice; 2] = [
         place: 35,
         value: -1,
     },
-    // `purge_delay`, in milliseconds: for so long memory that is free stays with the process. Of the buffers of many
-    // uploads at once so much less waits for a next use; with 10 the next read of one upload has lost them.
+    // `purge_delay`, in milliseconds: for so long memory that is free stays with the process. Many uploads at once
+    // hold a quarter less than with a second; with 10, chunks are a tenth slower.
     Choice {
         place: 15,
         value: 30,

@@ -211,8 +211,8 @@ async fn pain_03_a_delete_costs_the_same_among_many_manifests_and_tags() {
     // Both so large that the trees of the metadata are of the same height, or one level apart.
     let (few, commit) = cost_of_a_delete(500).await;
     let (many, _) = cost_of_a_delete(2500).await;
-    // Two requests may share a commit or not. One pass over the tags, each of which is long, would
-    // be more than half as much again.
+    // Two requests may share a commit or not. One pass over the tags, each of which is long, takes
+    // half as much again, one over the manifests a third.
     let bound = (few.0 + few.0 / 5 + commit.0, few.1 + few.1 / 5 + commit.1);
     assert!(
         many.0 <= bound.0 && many.1 <= bound.1,
