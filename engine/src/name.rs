@@ -18,8 +18,8 @@ pub struct RepositoryName(String);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(String);
 
-/// How a client names a manifest: by a tag or by its digest.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// How a client names a manifest: by a tag or by its digest. Tags come before digests.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reference {
     /// By a tag, which may move.
     Tag(Tag),

@@ -15,6 +15,7 @@ use floundr_engine::name::{RepositoryName, Tag};
 use floundr_engine::upload::UploadId;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
+use std::fmt::Write as _;
 use std::ops::Range;
 
 /// The digest of what is answered with or was stored.
@@ -35,6 +36,9 @@ pub(crate) const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 pub(crate) const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 /// The `ns` of the request.
 pub(crate) const OCI_NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
+
+/// The bytes of the longest digest in quotes: `sha512` or `blake3` and 128 digits at most.
+const LONGEST_TAG: usize = 2 + 7 + 128;
 
 /// The length of content, its digest and its type: what `HEAD` tells.
 #[derive(Debug, Clone)]
@@ -60,7 +64,7 @@ impl Entity<'_> {
     }
 
     fn identify(&self, headers: &mut HeaderMap) {
-        let quoted = Bytes::from(format!("\"{}\"", self.digest));
+        let quoted = Bytes::from(quoted(&self.digest));
         let digest = quoted.slice(1..quoted.len() - 1);
         headers.insert(DOCKER_CONTENT_DIGEST, shared(digest));
         headers.insert(header::ETAG, shared(quoted));
@@ -232,7 +236,14 @@ fn with_status(status: StatusCode, body: Body) -> Response<Body> {
 }
 
 fn entity_tag(digest: &Digest) -> HeaderValue {
-    value(&format!("\"{digest}\""))
+    shared(quoted(digest).into())
+}
+
+/// The digest as an entity tag; written without a look at how long it becomes.
+fn quoted(digest: &Digest) -> String {
+    let mut text = String::with_capacity(LONGEST_TAG);
+    write!(text, "\"{digest}\"").expect("writing to a string cannot fail");
+    text
 }
 
 fn shared(text: Bytes) -> HeaderValue {

@@ -188,7 +188,9 @@ impl<H: Handler> Registry<H> {
         let request = Request::from_parts(request, body);
         // A handler that panics leaves nothing half-made behind: what it changes, it changes in
         // the engine's transactions.
-        AssertUnwindSafe(self.handler.answer(route, request))
+        // Boxed: it is large, and every layer between here and the connection would move it.
+        let answering = Box::pin(self.handler.answer(route, request));
+        AssertUnwindSafe(answering)
             .catch_unwind()
             .await
             .unwrap_or_else(|panic| Err(panicked(panic.as_ref(), entry)))
@@ -232,8 +234,7 @@ impl Handler for Context {
         };
         let deed = Deed::of(&route);
         let deed = deed.map(|deed| Pending::new(deed, Doer::of(&caller, &parts), self.services()));
-        let request = Request::from_parts(parts, body);
-        let outcome = handlers::dispatch(self, &caller, route, request).await;
+        let outcome = handlers::dispatch(self, &caller, route, (&parts, body)).await;
         if let Some(deed) = deed {
             let status = match &outcome {
                 Ok(response) => response.status(),

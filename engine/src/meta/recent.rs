@@ -9,7 +9,7 @@
 use crate::name::{Reference, RepositoryName};
 use crate::repository::Manifest;
 use parking_lot::RwLock;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Longer manifests are read of the tables: what they cost is their bytes.
 const LONGEST: usize = 8 * 1024;
@@ -23,7 +23,8 @@ pub(super) struct Recent(RwLock<Held>);
 
 #[derive(Debug, Default)]
 struct Held {
-    manifests: HashMap<RepositoryName, HashMap<Reference, Manifest>>,
+    /// In order, and not by hashes: of so few a place is found by less work than a keyed hash takes.
+    manifests: BTreeMap<RepositoryName, BTreeMap<Reference, Manifest>>,
     /// Of all repositories.
     count: usize,
 }
@@ -83,7 +84,7 @@ mod tests {
             assert_eq!(found, Some(manifest));
             assert_eq!(recent.get(&name(number + 1), &reference(number)), None);
             let held = recent.0.read();
-            let count: usize = held.manifests.values().map(HashMap::len).sum();
+            let count: usize = held.manifests.values().map(BTreeMap::len).sum();
             assert_eq!(count, held.count);
             assert!((1..=MOST).contains(&count));
         }

@@ -25,9 +25,9 @@ use crate::manage;
 use crate::request::Incoming;
 use crate::response::{API_VERSION, OCI_NAMESPACE};
 use crate::route::{Action, Route, Scope};
+use http::Response;
 use http::header::HeaderValue;
 use http::request::Parts;
-use http::{Request, Response};
 
 /// Answers a request whose route is known.
 ///
@@ -40,13 +40,12 @@ pub(crate) async fn dispatch<B: Incoming>(
     context: &Context,
     caller: &Caller,
     route: Route,
-    request: Request<B>,
+    (parts, body): (&Parts, B),
 ) -> Result<Response<Body>, ApiError> {
     const VERSION: HeaderValue = HeaderValue::from_static("registry/2.0");
-    let (parts, body) = request.into_parts();
-    let namespace = namespace(&route, &parts);
+    let namespace = namespace(&route, parts);
     let is_registry = !matches!(route, Route::Manage(_));
-    let mut response = answer(context, caller, route, &parts, body).await?;
+    let mut response = answer(context, caller, route, parts, body).await?;
     let headers = response.headers_mut();
     if is_registry {
         headers.insert(API_VERSION, VERSION);

@@ -5,7 +5,7 @@ use crate::error::{ApiError, ErrorCode};
 use crate::manage::ManageRoute;
 use crate::page::{PageQuery, single_value};
 use floundr_engine::digest::Digest;
-use floundr_engine::name::{Reference, RepositoryName, Tag};
+use floundr_engine::name::{Reference, Tag};
 use floundr_engine::upload::UploadId;
 use http::{HeaderValue, Method, header};
 use percent_encoding::percent_decode_str;
@@ -36,8 +36,8 @@ enum Target<'a> {
     Metrics,
 }
 
-/// The components of a repository's name, not validated yet.
-type Name<'a> = &'a [Cow<'a, str>];
+/// A repository's name, decoded and not validated yet.
+type Name<'a> = &'a str;
 
 /// The decoded parameters of a request.
 struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
@@ -54,8 +54,8 @@ impl Route {
         if ManageRoute::owns(path) {
             return Ok(Self::Manage(ManageRoute::parse(method, path)));
         }
-        let segments = decode(path)?;
-        let target = Target::of(&segments).ok_or_else(|| {
+        let decoded = decode(path)?;
+        let target = Target::of(&decoded).ok_or_else(|| {
             let shown: String = path.chars().take(100).collect();
             ApiError::new(
                 ErrorCode::EndpointUnknown,
@@ -73,8 +73,8 @@ impl Route {
     }
 }
 
-/// The path's segments, decoded. Each is free of `/` and NUL.
-fn decode(path: &str) -> Result<Vec<Cow<'_, str>>, ApiError> {
+/// The path without its first slash, decoded segment by segment: no segment has a `/` or NUL of its own.
+fn decode(path: &str) -> Result<Cow<'_, str>, ApiError> {
     if path.len() > MAX_PATH {
         return Err(ApiError::new(
             ErrorCode::NameInvalid,
@@ -82,12 +82,11 @@ fn decode(path: &str) -> Result<Vec<Cow<'_, str>>, ApiError> {
         ));
     }
     let path = path.strip_prefix('/').unwrap_or(path);
-    if !path.contains('%') && !path.contains('\0') {
-        let mut segments = Vec::with_capacity(USUAL_SEGMENTS);
-        segments.extend(path.split('/').map(Cow::Borrowed));
-        return Ok(segments);
+    if !path.bytes().any(|byte| matches!(byte, b'%' | 0)) {
+        return Ok(Cow::Borrowed(path));
     }
-    path.split('/').map(decode_segment).collect()
+    let segments: Result<Vec<_>, _> = path.split('/').map(decode_segment).collect();
+    Ok(Cow::Owned(segments?.join("/")))
 }
 
 fn decode_segment(segment: &str) -> Result<Cow<'_, str>, ApiError> {
@@ -110,9 +109,11 @@ fn decode_segment(segment: &str) -> Result<Cow<'_, str>, ApiError> {
 // === impl Target ===
 
 impl<'a> Target<'a> {
-    fn of(segments: &'a [Cow<'a, str>]) -> Option<Self> {
-        let texts: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
-        match texts.as_slice() {
+    /// What a decoded path names. A repository's name and what stands behind it are not validated yet.
+    fn of(path: &'a str) -> Option<Self> {
+        let mut segments = Vec::with_capacity(USUAL_SEGMENTS);
+        segments.extend(path.split('/'));
+        match segments.as_slice() {
             ["auth", "token"] => return Some(Self::Token),
             ["health"] => return Some(Self::Health),
             ["ready"] => return Some(Self::Ready),
@@ -121,8 +122,14 @@ impl<'a> Target<'a> {
             ["v2", "_catalog"] => return Some(Self::Catalog),
             _ => {}
         }
-        let name = |tail: usize| segments.get(1..segments.len() - tail).unwrap_or_default();
-        match *texts.strip_prefix(&["v2"])? {
+        // The name is what stands between `v2` and the last `tail` segments.
+        let name = |tail: usize| {
+            let behind = segments.iter().rev().take(tail);
+            let behind: usize = behind.map(|segment| "/".len() + segment.len()).sum();
+            path.get("v2/".len()..path.len() - behind)
+                .unwrap_or_default()
+        };
+        match *segments.strip_prefix(&["v2"])? {
             [.., "tags", "list"] => Some(Self::Tags(name(2))),
             [.., "manifests", reference] => Some(Self::Manifest(name(2), reference)),
             [.., "referrers", subject] => Some(Self::Referrers(name(2), subject)),
@@ -162,12 +169,12 @@ impl<'a> Target<'a> {
             Self::Ready if reads => Route::Ready,
             Self::Metrics if reads => Route::Metrics,
             Self::Catalog if reads => Route::Catalog(query.page()?),
-            Self::Tags(name) if reads => Route::TagsList(repository(name)?, query.page()?),
+            Self::Tags(name) if reads => Route::TagsList(name.parse()?, query.page()?),
             Self::Referrers(name, subject) if reads => {
-                Route::Referrers(repository(name)?, query.referrers(subject)?)
+                Route::Referrers(name.parse()?, query.referrers(subject)?)
             }
             Self::Uploads(name) if *method == Method::POST => {
-                Route::UploadStart(repository(name)?, query.upload_start()?)
+                Route::UploadStart(name.parse()?, query.upload_start()?)
             }
             Self::Blob(name, digest) => return blob(method, name, digest),
             Self::Upload(name, id) => return upload(method, name, id, query),
@@ -178,7 +185,7 @@ impl<'a> Target<'a> {
 }
 
 fn blob(method: &Method, name: Name<'_>, digest: &str) -> Result<Option<Route>, ApiError> {
-    let name = repository(name)?;
+    let name = name.parse()?;
     let digest: Digest = digest.parse()?;
     Ok(match *method {
         Method::GET => Some(Route::BlobGet(name, digest)),
@@ -194,7 +201,7 @@ fn upload(
     id: &str,
     query: &Query<'_>,
 ) -> Result<Option<Route>, ApiError> {
-    let name = repository(name)?;
+    let name = name.parse()?;
     let id: UploadId = id.parse()?;
     Ok(match *method {
         Method::GET | Method::HEAD => Some(Route::UploadStatus(name, id)),
@@ -216,7 +223,7 @@ fn manifest(
     reference: &str,
     query: &Query<'_>,
 ) -> Result<Option<Route>, ApiError> {
-    let name = repository(name)?;
+    let name = name.parse()?;
     let reference: Reference = reference.parse()?;
     Ok(match *method {
         Method::GET => Some(Route::ManifestGet(name, reference)),
@@ -225,10 +232,6 @@ fn manifest(
         Method::PUT => Some(Route::ManifestPut(name, reference, query.tags()?)),
         _ => None,
     })
-}
-
-fn repository(name: Name<'_>) -> Result<RepositoryName, ApiError> {
-    Ok(name.join("/").parse()?)
 }
 
 /// A mount may always be answered with a session, so what cannot be read is not refused. An
