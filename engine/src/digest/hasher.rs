@@ -74,6 +74,14 @@ impl Hasher {
         }
     }
 
+    /// The library's, if it is SHA-256.
+    pub(super) fn sha256(&mut self) -> Option<&mut Sha256> {
+        match &mut self.state {
+            State::Sha256(hasher) => Some(hasher),
+            State::Sha512(_) | State::Blake3(_) => None,
+        }
+    }
+
     /// The digest of everything taken in.
     #[must_use]
     pub fn finish(self) -> Digest {

@@ -9,7 +9,9 @@
 //! of its registered algorithms.
 
 mod blake3_state;
+pub(crate) mod both;
 pub mod hasher;
+mod lanes;
 
 use std::fmt;
 use std::str::FromStr;

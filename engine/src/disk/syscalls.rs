@@ -1,5 +1,5 @@
 //! The system calls that need `unsafe`: mapping a file, asking which of its pages are in memory,
-//! and starting write-back. The only module of the workspace that may use it.
+//! and starting write-back. Beside `digest/lanes`, the only module of the engine that may use it.
 //!
 //! Why it is sound:
 //! 1. A mapping is shared memory: it is sound to hand it out as `&[u8]` only while nobody changes

@@ -1,11 +1,14 @@
 //! [`Hashing`]: the content's digest and its block checksums, computed together, once.
 //!
 //! Both are computed piece by piece while a piece is in the processor's cache: hashing streamed
-//! memory costs half as much again.
+//! memory costs half as much again. Together with another upload's piece (see [`Pairs`]) the digest is
+//! computed of all that was read, and the checks behind it.
 
+use super::pairs::Pairs;
 use crate::digest::hasher::{Hasher, HasherState, UnknownHasherState};
 use crate::digest::{Algorithm, Digest};
 use crate::meta::{BLOCK, BlockChecks};
+use bytes::Bytes;
 
 /// Bytes that stay in the cache between the two computations.
 pub(super) const PIECE: usize = 64 * 1024;
@@ -82,6 +85,21 @@ impl Hashing {
             self.hasher.update(piece);
             self.check(piece);
         }
+    }
+
+    /// As [`Hashing::update`], together with pieces of other uploads if they come.
+    ///
+    /// # Cancel safety
+    /// A cancelled call has taken in nothing.
+    pub(super) async fn update_in_company(&mut self, piece: &Bytes, pairs: &Pairs) {
+        if !Pairs::fit(&self.hasher, piece.len()) {
+            self.update(piece);
+            return;
+        }
+        let (hasher, taken) = pairs.hash(&self.hasher, piece).await;
+        self.hasher = hasher;
+        self.check(&piece[..taken]);
+        self.update(&piece[taken..]);
     }
 
     /// The digest, and the checks of all blocks, the last one included.

@@ -26,6 +26,7 @@ mod hashing;
 mod id;
 mod job;
 mod listing;
+mod pairs;
 mod queue;
 mod record;
 mod records;

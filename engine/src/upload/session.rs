@@ -78,8 +78,9 @@ impl UploadSession {
         self.announced = Some(bytes);
     }
 
-    /// Takes in the next bytes: hashes them at once and hands them to a writing thread. Memory: a
-    /// fixed small buffer per session, whatever the size of the upload.
+    /// Takes in the next bytes: hashes them, if another upload has some as well together with those, and
+    /// hands them to a writing thread. Memory: a fixed small buffer per session, whatever the size of
+    /// the upload.
     ///
     /// Nothing is durable on return; see [`UploadSession::suspend`] and [`UploadSession::finish`].
     ///

@@ -1,6 +1,7 @@
 //! [`Uploads`]: all uploads of a store: starting one, opening one again, asking how far one is.
 
 use super::hashing::Hashing;
+use super::pairs::Pairs;
 use super::queue;
 use super::records::Records;
 use super::session::{Hold, UploadSession};
@@ -58,6 +59,7 @@ pub(super) struct Shared {
     random: Arc<dyn Random>,
     pub(super) slots: Arc<Slots>,
     pub(super) write_leaves: Arc<Semaphore>,
+    pub(super) pairs: Pairs,
     /// The store was closed: nobody writes any more.
     is_closed: AtomicBool,
     runtime: Handle,
@@ -102,6 +104,7 @@ impl Uploads {
                 random: Arc::clone(&options.random),
                 slots: Arc::default(),
                 write_leaves: Arc::new(Semaphore::new(queue::LEAVES)),
+                pairs: Pairs::default(),
                 is_closed: AtomicBool::new(false),
                 runtime: Handle::current(),
                 background: watch::Sender::new(0),

@@ -12,7 +12,7 @@
 //!    sync of the file and of its name.
 //! 4. After a failed write or sync nothing is written any more (`failed`).
 
-use super::hashing::{Hashing, PIECE};
+use super::hashing::Hashing;
 use super::job::Job;
 use super::queue::WriteQueue;
 use super::record::{Checkpoint, SessionRecord};
@@ -172,9 +172,19 @@ impl Writer {
                 return Ok(());
             }
             let room = write - self.pending.len;
-            let piece = content.split_to(content.len().min(PIECE).min(room));
-            self.hashing.update(&piece);
+            let piece = content.split_to(content.len().min(room));
+            self.hash(&piece).await;
             self.pending.push(piece);
+        }
+    }
+
+    /// Takes the next piece into the digest and the checks. A cancelled call has taken in nothing.
+    async fn hash(&mut self, piece: &Bytes) {
+        if self.shared.slots.len() > 1 {
+            let pairs = &self.shared.pairs;
+            self.hashing.update_in_company(piece, pairs).await;
+        } else {
+            self.hashing.update(piece);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Uploads on a disk in memory, with records that are no database.
 
 mod ahead; // writes that wait in a queue while more arrives
+mod at_once; // several at once, hashed together
 mod ends; // finish, cancel, expiry, and what each leaves behind
 mod failures; // full disks, failing disks, damaged records, failing commits
 mod model; // random appends, suspends, restarts and takeovers against a vector
@@ -131,6 +132,11 @@ impl World {
     fn pass(&self, duration: Duration) {
         let millis = u64::try_from(duration.as_millis()).unwrap();
         self.records.now.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// How many pieces were hashed together with another upload's.
+    fn pairs_taken(&self) -> u64 {
+        self.uploads.shared.pairs.taken()
     }
 
     /// Checks that the last commit was of `content`, and that nothing is left of its upload.
