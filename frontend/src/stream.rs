@@ -240,7 +240,8 @@ impl Gathering {
 // === impl Share ===
 
 impl Share {
-    /// However many requests there are, a read is worth its system call.
+    /// However many requests there are, a read is worth its system call. (A byte less than this is also
+    /// enough to be hashed together with another upload's: `upload/pairs.rs` of the engine.)
     const LEAST: usize = 64 * 1024;
 
     /// hyper's buffers are powers of two; it takes a larger one when a read fills one, and a smaller

@@ -93,6 +93,12 @@ mod tests {
         })
     }
 
+    #[test]
+    fn sha256_is_faster_where_there_are_instructions_and_nothing_else_is() {
+        let faster = Algorithm::ALL.map(is_faster);
+        assert_eq!(faster, [lanes::has_instructions(), false, false]);
+    }
+
     proptest! {
         #[test]
         fn both_hashers_are_as_if_each_were_alone(one in content(), other in content()) {

@@ -5,8 +5,8 @@
 //! second:                     finds it, hashes as much of both as the shorter one has -> goes on
 //! first:                      is told its hasher behind that -> goes on with the rest
 //! ```
-//! Nobody waits longer than others have something to do, and who has given way in vain a few times does
-//! so rarely. Invariants:
+//! Nobody waits longer than others have something to do; and after a few offers in vain, pieces are
+//! offered rarely. Invariants:
 //! 1. At most one piece is on offer. It is there until it is taken, or until the call that offered it
 //!    goes on or is dropped.
 //! 2. What is offered is a copy of the hasher: a call that was dropped has taken in nothing.
@@ -25,8 +25,8 @@ const LEAST: usize = 32 * 1024;
 /// of four uploads on two cores together, ten times nine of ten. Each offer in a row that nobody took
 /// halves it: what runs beside this upload may have nothing to be hashed with.
 const TURNS: u64 = 4;
-/// Behind so many offers in a row that nobody took, each further one doubles the pieces that are not
-/// offered, up to [`SELDOM`].
+/// Behind so many offers in a row that nobody took, each further one halves how often a piece that found
+/// none is offered, down to one of [`SELDOM`].
 const IN_VAIN: u64 = 4;
 const SELDOM: u64 = 256;
 
@@ -39,7 +39,7 @@ pub(super) struct Pairs {
 #[derive(Debug, Default)]
 struct Table {
     offer: Option<Box<Offer>>,
-    /// Pieces that found none: the number of the last offer.
+    /// Pieces that found none; an offer's number is what it was then.
     count: u64,
     /// Offers in a row that nobody took.
     in_vain: u64,
@@ -213,7 +213,7 @@ impl Offer {
 // === impl Offered ===
 
 impl Offered<'_> {
-    /// What became of the piece; nothing if nobody took it while this thread's other tasks ran.
+    /// What became of the piece; nothing if nobody took it while other tasks ran, or who took it panicked.
     async fn outcome(mut self) -> Option<Hashed> {
         for _ in 0..self.turns {
             yield_now().await;
@@ -240,6 +240,7 @@ mod tests {
     use super::*;
     use crate::digest::{Algorithm, Digest};
     use futures_util::FutureExt as _;
+    use std::iter;
     use std::pin::pin;
     use std::sync::Arc;
     use tokio::join;
@@ -310,8 +311,8 @@ mod tests {
     }
 
     /// What one read of many uploads at once gives.
-    #[tokio::test]
-    async fn the_shortest_read_of_many_uploads_is_long_enough() {
+    #[test]
+    fn the_shortest_read_of_many_uploads_is_long_enough() {
         assert_eq!(Pairs::fit(&sha256(), 64 * 1024 - 1), pays());
     }
 
@@ -339,7 +340,7 @@ mod tests {
         for _ in 0..SELDOM {
             times += u64::from(gives_way(&pairs, &start, &piece).await);
         }
-        // Four and one behind each other, then behind 2, 4, 8 to 128 pieces.
+        // Of the first pieces all, then every second, fourth, eighth, until it is every 256th.
         assert_eq!(times, if pays() { IN_VAIN + 1 + 7 } else { 0 });
         for _ in 0..3 * SELDOM {
             times += u64::from(gives_way(&pairs, &start, &piece).await);
@@ -381,6 +382,19 @@ mod tests {
             assert_eq!(has_offer(&pairs), pays());
         }
         assert!(!has_offer(&pairs));
+        assert_eq!(pairs.table.lock().in_vain, u64::from(pays()));
+    }
+
+    #[tokio::test]
+    async fn others_run_fewer_times_the_more_was_offered_in_vain() {
+        for (in_vain, turns) in [(0, TURNS), (1, TURNS / 2), (IN_VAIN, 1)] {
+            let (pairs, start, piece) = (Pairs::default(), sha256(), content(LONG, 1));
+            pairs.table.lock().in_vain = in_vain;
+            let mut call = pin!(pairs.hash(&start, &piece));
+            let mut polls = iter::from_fn(|| Some(call.as_mut().now_or_never()));
+            let waits = polls.by_ref().take_while(Option::is_none).count() as u64;
+            assert_eq!(waits, turns * u64::from(pays()));
+        }
     }
 
     #[tokio::test]
