@@ -210,12 +210,10 @@ mod tests {
             .iter()
             .map(|contender| contender.name.as_str())
             .collect();
-        assert_eq!(
-            names,
-            ["floundr", "distribution", "docker-registry", "nginx"]
-        );
+        let expected = "floundr distribution docker-registry zot angos nginx";
+        assert_eq!(names.join(" "), expected);
         let limits: Vec<_> = contenders.iter().map(|contender| contender.limit).collect();
-        assert_eq!(limits, [false, false, false, true]);
+        assert_eq!(limits, [false, false, false, false, false, true]);
         for contender in &contenders {
             assert!(
                 contender
@@ -223,10 +221,16 @@ mod tests {
                     .as_ref()
                     .is_none_or(|template| template.is_file())
             );
-            let tls = contender.tls.as_ref().unwrap();
             let parts = contender.command.iter().chain(contender.env.values());
-            let parts = parts.chain([&contender.ready, &tls.ready]);
-            let parts = parts.chain(&tls.arguments).chain(tls.env.values());
+            let parts = parts.chain([&contender.ready]);
+            let tls = contender.tls.iter();
+            let tls = tls.flat_map(|tls| {
+                tls.arguments
+                    .iter()
+                    .chain([&tls.ready])
+                    .chain(tls.env.values())
+            });
+            let parts = parts.chain(tls);
             for part in parts.chain(&contender.static_root) {
                 places().fill_all(part).unwrap();
             }
@@ -241,9 +245,11 @@ mod tests {
         for contender in read(&path, &[]).unwrap() {
             let template = contender.template.as_deref().map(fs::read_to_string);
             let template = template.transpose().unwrap().unwrap_or_default();
-            let level = contender.env.get("LOG_LEVEL").map_or("", String::as_str);
+            let set = |name| contender.env.get(name).map_or("", String::as_str);
             let is_off = match contender.name.as_str() {
-                "floundr" => level.ends_with("floundr::access=off"),
+                "floundr" => set("LOG_LEVEL").ends_with("floundr::access=off"),
+                "zot" => template.contains("\"level\": \"error\""),
+                "angos" => set("RUST_LOG") == "error",
                 "nginx" => template.contains("  access_log off;\n"),
                 _ => template.contains("  accesslog:\n    disabled: true\n"),
             };
