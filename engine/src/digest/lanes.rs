@@ -34,8 +34,8 @@ pub(super) fn compress(states: [&mut Words; 2], blocks: [&[Block]; 2]) -> usize 
 }
 
 /// By the SHA extensions of x86-64, with AVX: its forms of the other instructions need fewer moves, and
-/// whoever has the former has the latter, but for small processors. A state is in two registers, as these want it: words `a b e f`
-/// and `c d g h`, the first one in the highest place.
+/// whoever has the former has the latter, but for small processors. A state is in two registers, as the
+/// instructions want it: words `a b e f` and `c d g h`, the first one in the highest place.
 #[cfg(target_arch = "x86_64")]
 mod sha_instructions {
     use super::{Block, Words};
