@@ -11,6 +11,9 @@
 //! 5. What was gathered (see [`Stream::gathering`]) is sent at the latest when its writer, who flushes behind
 //!    everything it writes, is asked again; and it is asked again at once.
 
+mod pieces;
+
+use self::pieces::Pieces;
 use crate::activity::Activity;
 use crate::metrics::Metrics;
 use bytes::{Buf as _, BufMut as _, Bytes};
@@ -214,9 +217,10 @@ impl Gathering {
         let Socket::Tls(stream) = socket else {
             return Pin::new(socket).poll_write_vectored(cx, bufs);
         };
+        let pieces = Pieces::of(bufs);
         loop {
-            let taken = stream.get_mut().1.writer().write_vectored(bufs)?;
-            if taken > 0 || bufs.iter().all(|buf| buf.is_empty()) {
+            let taken = stream.get_mut().1.writer().write_vectored(pieces.get())?;
+            if taken > 0 || pieces.get().is_empty() {
                 self.bytes += taken;
                 self.fresh += taken;
                 return Poll::Ready(Ok(taken));
@@ -292,7 +296,7 @@ impl AsyncWrite for Socket {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, bufs),
-            Self::Tls(socket) => Pin::new(socket).poll_write_vectored(cx, bufs),
+            Self::Tls(socket) => Pin::new(socket).poll_write_vectored(cx, Pieces::of(bufs).get()),
         }
     }
 
