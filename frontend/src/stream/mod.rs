@@ -4,9 +4,9 @@
 //! 1. Bytes that were read to find out the protocol are read again first.
 //! 2. Vectored writes of a plain connection reach the socket as they are: the slices of a mapped
 //!    blob go to `writev` without being looked at (see `body::file`).
-//! 3. A read of a plain connection takes at most its part of what all requests in flight may read at
-//!    once. hyper sizes its next buffer by what a read gave, so this bounds the memory of many
-//!    uploads, while a lone one reads much at a time. (TLS gives a record at a time anyway.)
+//! 3. A read takes at most its part of what all requests in flight may read at once. hyper sizes its
+//!    next buffer by what a read gave, so this bounds the memory of many uploads, while a lone one
+//!    reads much at a time.
 //! 4. Every read and write is reported to the connection's [`Activity`].
 //! 5. What was gathered (see [`Stream::gathering`]) is sent at the latest when its writer, who flushes behind
 //!    everything it writes, is asked again; and it is asked again at once.
@@ -16,12 +16,12 @@ mod pieces;
 use self::pieces::Pieces;
 use crate::activity::Activity;
 use crate::metrics::Metrics;
-use bytes::{Buf as _, BufMut as _, Bytes};
+use bytes::{Buf as _, Bytes};
 use std::io::{self, IoSlice, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -120,12 +120,8 @@ impl AsyncRead for Stream {
         let before = buf.filled().len();
         let has_room = buf.remaining() > 0;
         let share = this.share.bytes();
-        match &mut this.socket {
-            Socket::Plain(socket) if buf.remaining() > share => {
-                ready!(poll_read_part(socket, cx, buf, share))?;
-            }
-            socket => ready!(Pin::new(socket).poll_read(cx, buf))?,
-        }
+        let mut part = (&mut this.socket).take(share as u64);
+        ready!(Pin::new(&mut part).poll_read(cx, buf))?;
         if buf.filled().len() > before {
             this.activity.received();
         } else if has_room {
@@ -179,22 +175,6 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().socket).poll_shutdown(cx)
-    }
-}
-
-/// Reads at most `limit` bytes, which is less than `buf` has room for.
-fn poll_read_part(
-    socket: &TcpStream,
-    cx: &mut Context<'_>,
-    buf: &mut ReadBuf<'_>,
-    limit: usize,
-) -> Poll<io::Result<()>> {
-    loop {
-        ready!(socket.poll_read_ready(cx))?;
-        match socket.try_read_buf(&mut (&mut *buf).limit(limit)) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            read => return Poll::Ready(read.map(drop)),
-        }
     }
 }
 
@@ -330,8 +310,11 @@ mod tests {
     use rustls::{ClientConfig, RootCertStore, ServerConfig};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use std::time::Duration;
+    use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpListener;
+    use tokio::task::JoinHandle;
+    use tokio::time::sleep;
     use tokio_rustls::{TlsAcceptor, TlsConnector};
 
     /// How often somebody was asked to come again.
@@ -431,27 +414,55 @@ mod tests {
         assert!(read.iter().all(|&byte| byte == 7));
     }
 
-    #[tokio::test]
-    async fn a_read_takes_no_more_than_its_share_and_all_of_it_comes() {
-        const LENGTH: usize = 1_000_000;
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
-        let (socket, _) = listener.accept().await.unwrap();
-        let content = vec![7; LENGTH];
-        let sending = tokio::spawn(async move { client.write_all(&content).await });
+    const LENGTH: usize = 1_000_000;
+
+    /// Sends so many bytes, and that there are no more; then the client is given back, still connected.
+    fn send<C>(mut client: C) -> JoinHandle<io::Result<C>>
+    where
+        C: AsyncWrite + Send + Unpin + 'static,
+    {
+        tokio::spawn(async move {
+            client.write_all(&vec![7; LENGTH]).await?;
+            client.shutdown().await?;
+            Ok(client)
+        })
+    }
+
+    /// Reads to the end with a buffer that is long enough for all of it; the longest read.
+    async fn read_all(socket: Socket) -> usize {
         let activity = Activity::new(Timeouts::default(), false);
-        let socket = Socket::Plain(socket);
         let mut stream = Stream::new(socket, Bytes::new(), activity, share(1));
         let mut buffer = vec![0; 2 * LENGTH];
-        let mut got = 0;
+        let (mut got, mut longest) = (0, 0);
         while !stream.is_at_end() {
+            // All that can come is there.
+            sleep(Duration::from_millis(5)).await;
             let read = stream.read(&mut buffer).await.unwrap();
-            assert!(read < Share::LEAST, "{read}");
-            got += read;
+            (got, longest) = (got + read, longest.max(read));
         }
         assert_eq!(got, LENGTH);
+        longest
+    }
+
+    #[tokio::test]
+    async fn a_read_takes_no_more_than_its_share_and_all_of_it_comes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let sending = send(client.await.unwrap());
+        let (socket, _) = listener.accept().await.unwrap();
+        assert_eq!(read_all(Socket::Plain(socket)).await, Share::LEAST - 1);
+        sending.await.unwrap().unwrap();
+    }
+
+    /// tokio-rustls gives as many records at once as there are.
+    #[tokio::test]
+    async fn the_same_holds_for_tls() {
+        let (server, client) = tls().await;
+        let sending = send(client);
+        assert_eq!(
+            read_all(Socket::Tls(Box::new(server))).await,
+            Share::LEAST - 1
+        );
         sending.await.unwrap().unwrap();
     }
 }
