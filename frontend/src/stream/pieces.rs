@@ -1,7 +1,7 @@
 //! [`Pieces`]: what is sent over TLS, in slices that are fast to copy wherever they lie.
 //!
-//! rustls copies what it is given into records, 5 bytes behind the begin of a page, or 14 with the head of a
-//! frame of HTTP/2. What is sent often begins with a page. On AMD's processors (seen on an EPYC; their Zen 3 and
+//! rustls copies what it is given into records, 5 bytes behind the begin of their memory, or 14 with the head of
+//! a frame of HTTP/2. That, and what is sent, often begin with a page. On AMD's processors (seen on an EPYC; their Zen 3 and
 //! later say that `rep movsb` is fast) such a copy is 17 times slower: with the target 1 to 16 bytes ahead of the
 //! source, counted from where their pages begin, 3 GB/s and not 54. glibc copies by `rep movsb` from 2,112 bytes
 //! on (2.36; its bug 30994).
