@@ -82,11 +82,13 @@ pub struct Limits {
     /// quarter, of three each a ninth, but at least 64 KiB. Four open connections count as one. 4 MiB: of
     /// four uploads each reads 256 KiB.
     pub read_total: usize,
-    /// Bytes in flight of one HTTP/2 request body. 1 MiB: 64 uploads over connections of their own
-    /// hold 64 MiB at worst; 800 Mbit/s over 10 ms are still filled.
+    /// Bytes in flight of one HTTP/2 request body. 1 MiB: 800 Mbit/s over 10 ms are still filled. A
+    /// connection that is opened while there are more than 16 has less as long as it lives, down to
+    /// 256 KiB from 64 on (100 Mbit/s over 20 ms): 64 uploads over connections of their own hold 39 MiB
+    /// at worst.
     pub stream_window: u32,
     /// Bytes in flight of all request bodies of one HTTP/2 connection. 8 MiB: eight layers at
-    /// full speed, more of them share.
+    /// full speed, more of them share. It shrinks in the same way, down to 256 KiB from 512 connections on.
     pub connection_window: u32,
     /// HTTP/2 requests at once on a connection. 100: what the protocol recommends at least.
     pub concurrent_streams: u32,

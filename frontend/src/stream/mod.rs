@@ -8,16 +8,20 @@
 //!    next buffer by what a read gave, so this bounds the memory of many uploads, while a lone one
 //!    reads much at a time.
 //! 4. Every read and write is reported to the connection's [`Activity`].
-//! 5. What was gathered (see [`Stream::gathering`]) is sent at the latest when its writer, who flushes behind
+//! 5. What was gathered (see [`Stream::for_http2`]) is sent at the latest when its writer, who flushes behind
 //!    everything it writes, is asked again; and it is asked again at once.
 
+mod gathering;
+mod pauses;
 mod pieces;
 
+use self::gathering::Gathering;
+use self::pauses::Pauses;
 use self::pieces::Pieces;
 use crate::activity::Activity;
 use crate::metrics::Metrics;
 use bytes::{Buf as _, Bytes};
-use std::io::{self, IoSlice, Write as _};
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -34,16 +38,8 @@ pub(crate) struct Stream {
     activity: Arc<Activity>,
     share: Share,
     is_at_end: bool,
+    pauses: Option<Pauses>,
     gathering: Option<Gathering>,
-}
-
-/// Bytes that were encrypted and not sent yet.
-#[derive(Debug, Default)]
-struct Gathering {
-    /// All of them.
-    bytes: usize,
-    /// Those that came since the last flush.
-    fresh: usize,
 }
 
 /// How much a connection may read at once.
@@ -76,13 +72,17 @@ impl Stream {
             activity,
             share,
             is_at_end: false,
+            pauses: None,
             gathering: None,
         }
     }
 
-    /// The same for HTTP/2, which writes and flushes each frame by itself: over TLS some of them are sent
-    /// with one system call, which wakes the client once. They are encrypted one by one, without a copy.
-    pub(crate) fn gathering(mut self) -> Self {
+    /// The same for HTTP/2, which reads all there is before any of it is used: now and then it is told that
+    /// there is nothing, and asked again at once (see [`Pauses`]). It writes and flushes each frame by itself:
+    /// over TLS some of them are sent with one system call, which wakes the client once. They are encrypted one
+    /// by one, without a copy.
+    pub(crate) fn for_http2(mut self) -> Self {
+        self.pauses = Some(Pauses::default());
         if let Socket::Tls(_) = self.socket {
             self.gathering = Some(Gathering::default());
         }
@@ -117,12 +117,21 @@ impl AsyncRead for Stream {
             this.prefix.advance(length);
             return Poll::Ready(Ok(()));
         }
+        if this.pauses.as_mut().is_some_and(Pauses::begin) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         let has_room = buf.remaining() > 0;
         let share = this.share.bytes();
         let mut part = (&mut this.socket).take(share as u64);
-        ready!(Pin::new(&mut part).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
+        let read = Pin::new(&mut part).poll_read(cx, buf);
+        let length = buf.filled().len() - before;
+        if let Some(pauses) = &mut this.pauses {
+            pauses.note(read.is_ready().then_some(length));
+        }
+        ready!(read)?;
+        if length > 0 {
             this.activity.received();
         } else if has_room {
             this.is_at_end = true;
@@ -175,49 +184,6 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().socket).poll_shutdown(cx)
-    }
-}
-
-// === impl Gathering ===
-
-impl Gathering {
-    /// What was flushed with fewer bytes than these is sent at once: an answer's head, or its end.
-    const LONG: usize = 8 * 1024;
-
-    /// With so many they are sent: rustls holds 64 KiB, and the next frame should fit.
-    const MOST: usize = 48 * 1024;
-
-    /// Encrypts what there is room for.
-    fn poll_take(
-        &mut self,
-        socket: &mut Socket,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let Socket::Tls(stream) = socket else {
-            return Pin::new(socket).poll_write_vectored(cx, bufs);
-        };
-        let pieces = Pieces::of(bufs);
-        loop {
-            let taken = stream.get_mut().1.writer().write_vectored(pieces.get())?;
-            if taken > 0 || pieces.get().is_empty() {
-                self.bytes += taken;
-                self.fresh += taken;
-                return Poll::Ready(Ok(taken));
-            }
-            ready!(Pin::new(&mut *stream).poll_flush(cx))?;
-            self.bytes = 0;
-        }
-    }
-
-    /// At a flush: whether more is likely to come before all is sent.
-    fn waits_for_more(&mut self) -> bool {
-        let fresh = std::mem::take(&mut self.fresh);
-        let waits = fresh >= Self::LONG && self.bytes < Self::MOST;
-        if !waits {
-            self.bytes = 0;
-        }
-        waits
     }
 }
 
@@ -350,7 +316,15 @@ mod tests {
         assert_eq!(share.bytes(), 4 * 1024 * 1024 - 1);
     }
 
-    /// Both ends of a TLS connection.
+    /// Both ends of a connection, the server's first.
+    async fn plain() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (accepted, connected) = tokio::join!(listener.accept(), client);
+        (accepted.unwrap().0, connected.unwrap())
+    }
+
+    /// The same over TLS.
     async fn tls() -> (
         TlsStream<TcpStream>,
         tokio_rustls::client::TlsStream<TcpStream>,
@@ -368,13 +342,11 @@ mod tests {
         let client = ClientConfig::builder_with_provider(provider);
         let client = client.with_safe_default_protocol_versions().unwrap();
         let client = client.with_root_certificates(roots).with_no_client_auth();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let socket = TcpStream::connect(listener.local_addr().unwrap());
-        let (accepted, connected) = tokio::join!(listener.accept(), socket);
+        let (accepted, connected) = plain().await;
         let name = "localhost".try_into().unwrap();
         let (server, client) = tokio::join!(
-            TlsAcceptor::from(Arc::new(server.unwrap())).accept(accepted.unwrap().0),
-            TlsConnector::from(Arc::new(client)).connect(name, connected.unwrap())
+            TlsAcceptor::from(Arc::new(server.unwrap())).accept(accepted),
+            TlsConnector::from(Arc::new(client)).connect(name, connected)
         );
         (server.unwrap(), client.unwrap())
     }
@@ -385,7 +357,8 @@ mod tests {
         let (server, mut client) = tls().await;
         let activity = Activity::new(Timeouts::default(), false);
         let socket = Socket::Tls(Box::new(server));
-        let mut stream = Stream::new(socket, Bytes::new(), activity, share(1)).gathering();
+        let stream = Stream::new(socket, Bytes::new(), activity, share(1));
+        let mut stream = stream.for_http2();
         let woken = Arc::new(Woken::default());
         let waker = Waker::from(Arc::clone(&woken));
         let cx = &mut Context::from_waker(&waker);
@@ -446,10 +419,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_read_takes_no_more_than_its_share_and_all_of_it_comes() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap());
-        let sending = send(client.await.unwrap());
-        let (socket, _) = listener.accept().await.unwrap();
+        let (socket, client) = plain().await;
+        let sending = send(client);
         assert_eq!(read_all(Socket::Plain(socket)).await, Share::LEAST - 1);
         sending.await.unwrap().unwrap();
     }
@@ -464,5 +435,44 @@ mod tests {
             Share::LEAST - 1
         );
         sending.await.unwrap().unwrap();
+    }
+
+    fn read_while_ready(stream: &mut Stream, cx: &mut Context<'_>, buffer: &mut [u8]) -> usize {
+        let mut got = 0;
+        let mut buf = ReadBuf::new(buffer);
+        while let Poll::Ready(read) = Pin::new(&mut *stream).poll_read(cx, &mut buf) {
+            read.unwrap();
+            got += buf.filled().len();
+            buf.clear();
+        }
+        got
+    }
+
+    #[tokio::test]
+    async fn http2_uses_what_came_before_it_reads_on() {
+        let (socket, client) = plain().await;
+        let sending = send(client);
+        let activity = Activity::new(Timeouts::default(), true);
+        let socket = Socket::Plain(socket);
+        let stream = Stream::new(socket, Bytes::new(), activity, share(1));
+        let mut stream = stream.for_http2();
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let cx = &mut Context::from_waker(&waker);
+        let (mut got, mut pauses, mut buffer) = (0, 0, vec![0; 16 * 1024]);
+        while got < LENGTH / 2 {
+            // There is more than a read takes.
+            sleep(Duration::from_millis(1)).await;
+            let asked = woken.0.load(Ordering::SeqCst);
+            let at_once = read_while_ready(&mut stream, cx, &mut buffer);
+            assert!(at_once < 3 * 16 * 1024, "{at_once} bytes without a pause");
+            let asked = woken.0.load(Ordering::SeqCst) - asked;
+            assert_eq!(asked, usize::from(at_once >= 2 * 16 * 1024), "{at_once}");
+            pauses += asked;
+            got += at_once;
+        }
+        assert!(pauses > 0, "all reads were short");
+        drop(stream);
+        sending.abort();
     }
 }

@@ -6,6 +6,8 @@ use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2::SendRequest;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 type Client = SendRequest<Full<Bytes>>;
 
@@ -102,4 +104,51 @@ async fn when_the_connection_is_cut_so_are_its_requests() {
     for response in late {
         assert!(soon(response).await.unwrap().is_err());
     }
+}
+
+/// The next frame: its type and payload (RFC 9113, section 4.1).
+async fn frame(socket: &mut TcpStream) -> (u8, Vec<u8>) {
+    let mut head = [0; 9];
+    soon(socket.read_exact(&mut head)).await.unwrap();
+    assert_eq!(head[..2], [0, 0], "a short frame: {head:?}");
+    let mut payload = vec![0; usize::from(head[2])];
+    soon(socket.read_exact(&mut payload)).await.unwrap();
+    (head[3], payload)
+}
+
+/// What the server says a client may send, of one body and of all, before it was used.
+async fn windows(server: &TestServer) -> (TcpStream, [u32; 2]) {
+    const SETTINGS: u8 = 4;
+    const WINDOW_UPDATE: u8 = 8;
+    let mut socket = server.connect().await;
+    let mut opening = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    opening.extend([0, 0, 0, SETTINGS, 0, 0, 0, 0, 0]);
+    soon(socket.write_all(&opening)).await.unwrap();
+    let (kind, settings) = frame(&mut socket).await;
+    assert_eq!(kind, SETTINGS, "the first frame");
+    // Section 6.5.2: SETTINGS_INITIAL_WINDOW_SIZE is 4.
+    let mut settings = settings.chunks_exact(6);
+    let stream = settings.find(|setting| setting[..2] == [0, 4]).unwrap();
+    let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap());
+    // Section 6.9.2: the connection's window begins with 65,535.
+    let mut next = frame(&mut socket).await;
+    while next.0 != WINDOW_UPDATE {
+        next = frame(&mut socket).await;
+    }
+    let windows = [number(&stream[2..]), 65_535 + number(&next.1)];
+    (socket, windows)
+}
+
+#[tokio::test]
+async fn who_comes_when_many_are_connected_gets_shorter_windows() {
+    const KIB: u32 = 1024;
+    let server = TestServer::start(|_| {}).await;
+    let (_first, alone) = windows(&server).await;
+    assert_eq!(alone, [1024 * KIB, 8192 * KIB]);
+    let mut others = Vec::new();
+    for _ in 0..31 {
+        others.push(windows(&server).await);
+    }
+    let last = others.last().unwrap().1;
+    assert_eq!(last, [512 * KIB, 4096 * KIB], "of 32");
 }

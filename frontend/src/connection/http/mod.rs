@@ -3,7 +3,8 @@
 //! Invariants:
 //! 1. HTTP/1.1 queues an answer's slices and hands them to one `writev` (`writev(true)`): it never
 //!    flattens, which would copy and would touch mapped bytes (see `body::file`).
-//! 2. Memory is bounded: a read buffer for HTTP/1.1, windows and stream counts for HTTP/2.
+//! 2. Memory is bounded: a read buffer for HTTP/1.1; windows and stream counts for HTTP/2, of which the
+//!    windows are shorter the more connections there are.
 //! 3. Limits of time are `activity`'s alone; hyper's own timer for heads is off, because it counts
 //!    the time between two requests as well.
 //! 4. What hyper refuses of HTTP/1.1 by itself is answered as every other refusal, see [`gate`].
@@ -51,6 +52,12 @@ const MAX_FRAME: u32 = 64 * 1024;
 
 /// Bytes of one HTTP/2 answer that wait for the client's window. 512 KiB: two frames of a blob.
 const SEND_BUFFER: usize = 512 * 1024;
+
+/// So many connections have whole windows; of more, each new one has its part of these.
+const WHOLE_WINDOWS: u64 = 16;
+
+/// However many connections there are, a request body has room for some frames, and for 10 MB/s over 20 ms.
+const LEAST_WINDOW: u32 = 256 * 1024;
 
 /// How often a silent HTTP/2 client is asked whether it is still there.
 const PING: Duration = Duration::from_secs(30);
@@ -137,14 +144,16 @@ impl<H: Handler> Conversation<H> {
         let config = Arc::clone(self.registry.config());
         let (activity, peer) = (Arc::clone(&self.activity), self.peer);
         let executor = Executor::default();
+        let (_, connections) = self.registry.metrics().load();
+        let builder = http2_builder(executor.clone(), &config, connections);
         let service = service_fn(move |request: Request<Incoming>| {
             let has_body = !request.body().is_end_stream();
             let answer = self.answer(request, Transport::Http2, Ok(()));
             executor::run(answer, has_body)
         });
+        let stream = TokioIo::new(stream.for_http2());
         let mut connection = Multiplexed {
-            connection: http2_builder(executor.clone(), &config)
-                .serve_connection(TokioIo::new(stream.gathering()), service),
+            connection: builder.serve_connection(stream, service),
             requests: Requests::of(executor),
         };
         let mut ended = drive(&mut connection, &activity, &mut stop).await;
@@ -196,21 +205,34 @@ fn http1_builder(config: &Config) -> http1::Builder {
     builder
 }
 
-fn http2_builder(executor: Executor, config: &Config) -> http2::Builder<Executor> {
+/// `connections` are open, this one among them.
+fn http2_builder(
+    executor: Executor,
+    config: &Config,
+    connections: usize,
+) -> http2::Builder<Executor> {
     let limits = &config.limits;
     let header_bytes = u32::try_from(limits.header_bytes).unwrap_or(u32::MAX);
     let mut builder = http2::Builder::new(executor);
     builder
         .timer(TokioTimer::new())
         .adaptive_window(false)
-        .initial_stream_window_size(limits.stream_window)
-        .initial_connection_window_size(limits.connection_window)
+        .initial_stream_window_size(window(limits.stream_window, connections))
+        .initial_connection_window_size(window(limits.connection_window, connections))
         .max_concurrent_streams(limits.concurrent_streams)
         .max_frame_size(MAX_FRAME)
         .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(header_bytes)
         .keep_alive_interval(PING);
     builder
+}
+
+/// What a client may send before it was used lies in memory: `whole` at most, and less when there are many
+/// `connections` whose clients might do so.
+fn window(whole: u32, connections: usize) -> u32 {
+    let part = u64::from(whole) * WHOLE_WINDOWS / (connections as u64).max(WHOLE_WINDOWS);
+    let least = LEAST_WINDOW.min(whole);
+    u32::try_from(part).unwrap_or(whole).max(least)
 }
 
 /// Drives a connection to its end, or to the first limit it runs into. After the stop signal it

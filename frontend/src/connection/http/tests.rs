@@ -1,5 +1,5 @@
 //! That a body's bytes reach the socket without being copied, which is what makes mapped files
-//! safe to send (invariant 1 of `body::file`) and fast.
+//! safe to send (invariant 1 of `body::file`) and fast; and how long the windows of HTTP/2 are.
 
 use super::*;
 use crate::body::Body;
@@ -87,4 +87,18 @@ async fn http1_hands_the_body_to_writev_from_where_it_lies() {
     // Through the gate, which would have swallowed them had no answer been owed.
     assert_eq!(written.len(), 2, "a head and a body: {written:?}");
     assert_eq!(written[1], (content.as_ptr().addr(), content.len()));
+}
+
+#[test]
+fn windows_are_shorter_the_more_connections_there_are() {
+    const MIB: u32 = 1024 * 1024;
+    let of = |connections| window(MIB, connections);
+    assert_eq!([of(0), of(1), of(16)], [MIB; 3]);
+    assert_eq!([of(32), of(48)], [MIB / 2, MIB / 3]);
+    assert_eq!([of(64), of(1000), of(usize::MAX)], [MIB / 4; 3]);
+    let sum: u32 = (1..=64).map(of).sum();
+    assert!(sum < 39 * MIB, "64 uploads: {sum}");
+    // A short one that was asked for stays as it is.
+    assert_eq!(window(64 * 1024, 1000), 64 * 1024);
+    assert_eq!(window((1 << 31) - 1, 1), (1 << 31) - 1);
 }
