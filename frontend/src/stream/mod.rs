@@ -10,6 +10,7 @@
 //! 4. Every read and write is reported to the connection's [`Activity`].
 //! 5. What was gathered (see [`Stream::for_http2`]) is sent at the latest when its writer, who flushes behind
 //!    everything it writes, is asked again; and it is asked again at once.
+//! 6. Who is told that there is nothing to read, though there is (see [`Pauses`]), was woken before.
 
 mod gathering;
 mod pauses;

@@ -1,9 +1,9 @@
 //! [`Pauses`]: when a connection of HTTP/2 stops reading so that what came is used.
 
 /// hyper reads an HTTP/2 connection as long as bytes come, up to all the windows, and only then lets its thread
-/// go on to the requests: meanwhile memory fills, and a client whose window is used up waits. With pauses the
-/// thread hashes what it has just decrypted, while another one, if it is free, reads on. (What an upload offers
-/// to another one's thread, see the engine's `upload/pairs.rs`, may wait for some of them.)
+/// go on to the requests: of many uploads at once all that lies in memory. With pauses the thread hashes what it
+/// has just decrypted, while another one, if it is free, reads on. (What an upload offers to another one's
+/// thread, see the engine's `upload/pairs.rs`, may wait for some of them.)
 #[derive(Debug, Default)]
 pub(super) struct Pauses {
     /// Bytes that were read since the last one.
