@@ -13,8 +13,8 @@ use std::task::{Context as Task, Poll};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use http::header::HOST;
-use http::{Method, Request, Response, StatusCode, request};
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderValue, Method, Request, Response, StatusCode, request};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::{http1, http2};
@@ -36,6 +36,7 @@ const FRAME: u32 = 16 << 10;
 #[derive(Debug)]
 pub struct Connection {
     endpoint: Endpoint,
+    authorization: Option<HeaderValue>,
     sender: Sender,
     driver: Driver,
 }
@@ -67,14 +68,18 @@ pub enum Framing {
 // === impl Connection ===
 
 impl Connection {
-    /// Connects to `endpoint` over `transport`.
+    /// Connects to `endpoint` over `transport`; every request will show `authorization`.
     ///
     /// # Errors
     /// When nothing accepts the connection, or the server does not speak what `transport` asks for.
     ///
     /// # Cancel safety
     /// Dropping the future closes the socket.
-    pub async fn open(endpoint: &Endpoint, transport: &Transport) -> Result<Self> {
+    pub async fn open(
+        endpoint: &Endpoint,
+        transport: &Transport,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Self> {
         let (sender, driver) = match transport.connect(endpoint).await? {
             Stream::Plain(socket) => speak_http1(socket).await?,
             Stream::Tls(stream) => speak_http1(stream).await?,
@@ -82,6 +87,7 @@ impl Connection {
         };
         Ok(Self {
             endpoint: endpoint.clone(),
+            authorization,
             sender,
             driver,
         })
@@ -92,12 +98,16 @@ impl Connection {
         &self.endpoint
     }
 
-    /// A request for `target`, which names the registry as the protocol does.
+    /// A request for `target`, which names the registry as the protocol does, and says who asks.
     pub fn request(&self, method: Method, target: &str) -> request::Builder {
         let request = Request::builder().method(method);
-        match self.sender {
+        let request = match self.sender {
             Sender::Http1(_) => request.uri(target).header(HOST, self.endpoint.authority()),
             Sender::Http2(_) => request.uri(format!("{}{target}", self.endpoint)),
+        };
+        match &self.authorization {
+            Some(value) => request.header(AUTHORIZATION, value),
+            None => request,
         }
     }
 

@@ -7,8 +7,9 @@
 //! 4. A failed request fails its measurement: a figure only ever counts work that succeeded.
 //!
 //! Elsewhere: arguments and printing (`main.rs`, `args.rs`). What is below HTTP belongs in [`transport`], HTTP
-//! itself in [`client`], but for `wrk` and the load that stands in for it; a new kind of load is a file in
-//! [`load`], and a row in [`compare`], which also measures the machine's own limits and draws the chart.
+//! itself in [`client`], but for `wrk` and the loads that write their requests themselves; who asks, in [`login`]. A
+//! new kind of load is a file in [`load`], and a row in [`compare`], which also measures the machine's own limits
+//! and draws the chart.
 
 pub mod client;
 pub mod compare;
@@ -16,6 +17,7 @@ pub mod content;
 mod driver;
 pub mod endpoint;
 pub mod load;
+pub mod login;
 pub mod memory;
 pub mod process;
 pub mod reads;

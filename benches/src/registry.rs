@@ -54,8 +54,10 @@ impl Repository {
     /// # Cancel safety
     /// Dropping the future closes the socket.
     pub async fn connect(target: &Target) -> Result<Self> {
+        let authorization = target.authorization.clone();
         Ok(Self {
-            connection: Connection::open(&target.endpoint, &target.transport).await?,
+            connection: Connection::open(&target.endpoint, &target.transport, authorization)
+                .await?,
             name: target.repository.clone(),
             static_root: target.static_root.clone(),
         })

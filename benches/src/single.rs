@@ -90,6 +90,7 @@ fn prepare(common: &Common, load: Load) -> Result<(Target, Source)> {
     let target = Target {
         endpoint: common.url.clone(),
         transport,
+        authorization: None,
         repository: common.repository.clone(),
         static_root: None,
         pids: common.pid.clone(),

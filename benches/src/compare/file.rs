@@ -2,16 +2,18 @@
 //!
 //! 1. Unknown keys and placeholders are refused: a misspelt setting must not silently measure a default.
 //! 2. Names are unique; they are the columns of the table. The first is a registry, not a limit.
-//! 3. Over TLS a contender is started as its `tls` says, and not at all without one.
+//! 3. What is wrong is said with its line, and the line is not shown: it may hold a password.
+//! 4. Over TLS a contender is started as its `tls` says, and not at all without one.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 
 use crate::compare::rows::Row;
+use crate::login::Login;
 use crate::transport::Protocol;
 
 /// One registry, before a port and a folder are chosen.
@@ -39,6 +41,8 @@ pub struct Contender {
     pub limit: bool,
     /// The folder it serves, when it is a server of files: it takes no pushes.
     pub static_root: Option<String>,
+    /// Who to be to it, when it demands a login.
+    pub login: Option<Login>,
 }
 
 /// How a contender is started to serve TLS, where that differs.
@@ -106,7 +110,9 @@ pub fn read(path: &Path, only: &[String]) -> Result<Vec<Contender>> {
 }
 
 fn parse(text: &str) -> Result<Vec<Contender>> {
-    let contents: Contents = toml::from_str(text).context("not a list of registries")?;
+    let contents: Contents = toml::from_str(text)
+        .map_err(|error| located(text, &error))
+        .context("not a list of registries")?;
     let mut names = Vec::new();
     for contender in &contents.registry {
         let name = &contender.name;
@@ -115,6 +121,13 @@ fn parse(text: &str) -> Result<Vec<Contender>> {
             !contender.command.is_empty(),
             "registry {name:?} has an empty command"
         );
+        if let Some(Login { token, .. }) = &contender.login {
+            let is_path = token.starts_with('/') && !token.contains(['{', '}']);
+            ensure!(
+                is_path,
+                "the token of registry {name:?} is at {token:?}, which is no path"
+            );
+        }
         names.push(name);
     }
     let first = contents.registry.first().context("no registry")?;
@@ -124,6 +137,14 @@ fn parse(text: &str) -> Result<Vec<Contender>> {
         first.name
     );
     Ok(contents.registry)
+}
+
+/// As [`toml`] says it, but for the line that it shows.
+fn located(text: &str, error: &toml::de::Error) -> Error {
+    let at = error.span().map_or(0, |span| span.start);
+    let before = text.bytes().take(at);
+    let line = 1 + before.filter(|byte| *byte == b'\n').count();
+    anyhow!("line {line}: {}", error.message())
 }
 
 // === impl Contender ===
@@ -255,6 +276,41 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_file_about_tokens_differs_in_nothing_but_accounts() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("compare");
+        let contenders = read(&folder.join("token.toml"), &[]).unwrap();
+        let [without, with] = contenders.as_slice() else {
+            panic!("{contenders:?}");
+        };
+        assert_eq!(without.name, "without accounts");
+        assert_eq!(with.name, "with accounts");
+        let floundr = read(&folder.join("registries.toml"), &["floundr".into()]).unwrap();
+        assert_eq!(without.command, floundr[0].command);
+        assert_eq!(without.env, floundr[0].env);
+        assert!(without.login.is_none());
+        let (last, command) = without.command.split_last().unwrap();
+        assert_eq!((last.as_str(), command), ("--no-auth", &*with.command));
+        let login = with.login.as_ref().unwrap();
+        let mut env = without.env.clone();
+        env.insert("FLOUNDR_ADMIN_PASSWORD".into(), login.password.clone());
+        assert_eq!(with.env, env);
+        assert_eq!(login.user, "floundr_admin");
+        assert!(
+            login
+                .token
+                .contains("scope=repository:bench/compare:pull,push")
+        );
+        for contender in &contenders {
+            let tls = contender.tls.as_ref().unwrap();
+            let of_floundr = floundr[0].tls.as_ref().unwrap();
+            assert_eq!(tls.arguments, of_floundr.arguments);
+            for ready in [&contender.ready, &tls.ready] {
+                assert!(places().fill_all(ready).unwrap().ends_with("/ready"));
+            }
+        }
+    }
+
+    #[test]
     fn placeholders_are_filled_and_unknown_ones_refused() {
         assert_eq!(
             places()
@@ -276,7 +332,26 @@ mod tests {
         assert!(parse(&format!("{good}tls = {{}}\n")).is_err());
         assert!(parse(&format!("{good}tls = {{ ready = 'x', prot = 1 }}\n")).is_err());
         assert!(parse("registry = []").is_err());
+        let login = format!("{good}[registry.login]\nuser = 'u'\npassword = 'p'\ntoken = '/t?x'\n");
+        assert!(parse(&login).unwrap()[0].login.is_some());
+        assert!(parse(&format!("{login}pin = 'p'\n")).is_err());
+        assert!(parse(&login.replace("password = 'p'\n", "")).is_err());
+        assert!(parse(&login.replace("/t?x", "http://h/t")).is_err());
+        assert!(parse(&login.replace("/t?x", "/t?x={port}")).is_err());
         assert!(parse(&good.replace("['x']", "[]")).is_err());
+    }
+
+    #[test]
+    fn a_mistake_is_said_with_its_line_and_the_line_is_not_shown() {
+        let text = "[[registry]]\nname = 'a'\ncommand = ['x']\nready = 'http://h'\n\
+                    [registry.login]\nuser = 'u'\npin = 'swordfish'\n";
+        let error = format!("{:#}", parse(text).unwrap_err());
+        assert!(
+            error.starts_with("not a list of registries: line 7: unknown field `pin`"),
+            "{error}"
+        );
+        assert!(!error.contains("swordfish"), "{error}");
+        assert!(!format!("{:?}", parse(&text.replace("pasw", "passw"))).contains("swordfish"));
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! 3. Every round begins with the limits of the machine.
 //! 4. Between preparation and clock the file system is synced: nobody pays for the data of the one before. Then,
 //!    right before the clock, memory is put at hand (`memory.rs`): nobody pays for what the host took.
-//! 5. All servers of a run show the same certificate. A row that a contender cannot serve is not measured with it.
+//! 5. Who demands a login is logged in to before the preparation, which asks with the token as the load does.
+//! 6. All servers of a run show the same certificate. A row that a contender cannot serve is not measured with it.
 
 pub mod certificate;
 pub mod chart;
@@ -39,6 +40,7 @@ use crate::compare::server::Server;
 use crate::content::Source;
 use crate::load::Target;
 use crate::load::idle::raise_open_files;
+use crate::login::Login;
 
 /// How to compare.
 #[derive(Debug, Clone)]
@@ -167,9 +169,10 @@ pub async fn compare(
         for row in &rows {
             let served = turned(&contenders, round).filter_map(|contender| contender.serving(row));
             for contender in served {
+                let login = contender.login.as_ref();
                 let server = Server::start(&contender, row.protocol, &certificate, &options.dir);
                 let result = match server.await {
-                    Ok(server) => measure(server, row, options, &mut source).await,
+                    Ok(server) => measure(server, login, row, options, &mut source).await,
                     Err(error) => Err(format!("{error:#}").as_str().into()),
                 };
                 let registry = contender.name;
@@ -200,13 +203,15 @@ pub(crate) fn progress(text: &str) {
 
 async fn measure(
     server: Server,
+    login: Option<&Login>,
     row: &Row,
     options: &Options,
     source: &mut Source,
 ) -> Result<Figures, Failure> {
-    let target = Target {
+    let mut target = Target {
         endpoint: server.endpoint().clone(),
         transport: server.transport().clone(),
+        authorization: None,
         repository: "bench/compare".to_owned(),
         static_root: server.static_root().map(Path::to_owned),
         pids: vec![server.pid()],
@@ -214,6 +219,10 @@ async fn measure(
         moves: row.load.bytes(),
     };
     let measured = async {
+        if let Some(login) = login {
+            let asking = login.authorization(&target.endpoint, &target.transport);
+            target.authorization = Some(target.within("logging in", asking).await?);
+        }
         let ready = row.load.prepare(&target, source).await?;
         settle(&target, &options.dir).await?;
         ready.run(&target, source).await
@@ -226,12 +235,14 @@ async fn measure(
 }
 
 /// What `error` makes of `row`. A registry refuses by a status that blames the request, or says that it does not
-/// implement it; it fails in every other way.
+/// implement it; it fails in every other way. A status that blames who asks is a failure of the login.
 fn missing(row: &Row, error: &Error) -> Missing {
     let refused = error
         .downcast_ref::<UnexpectedStatus>()
         .is_some_and(|answer| {
-            answer.status.is_client_error() || answer.status == StatusCode::NOT_IMPLEMENTED
+            let of_login = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+            (answer.status.is_client_error() && !of_login.contains(&answer.status))
+                || answer.status == StatusCode::NOT_IMPLEMENTED
         });
     if refused && row.load.may_be_refused() {
         Missing::Refused
@@ -331,6 +342,8 @@ mod tests {
         assert_eq!(of("push-sha512", 400), Missing::Refused);
         assert_eq!(of("push-sha512", 501), Missing::Refused);
         assert_eq!(of("push-sha512", 500), Missing::Failed);
+        assert_eq!(of("push-sha512", 401), Missing::Failed);
+        assert_eq!(of("push-sha512", 403), Missing::Failed);
         assert_eq!(of("push-1", 400), Missing::Failed);
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! 1. A [`Server`] that is dropped, for whatever reason, stops its own process by its id: SIGTERM, and SIGKILL
 //!    when that is not enough in time. Then its folder is deleted.
-//! 2. It is ready when its address answers 200, and an error with the end of its log when it ends before, or
-//!    does not answer in time.
+//! 2. It is ready when its address answers 200 without a login, and an error with the end of its log when it ends
+//!    before, or does not answer in time.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -223,7 +223,7 @@ fn free_ports() -> Result<[u16; 2]> {
 }
 
 async fn answers(endpoint: &Endpoint, transport: &Transport, target: &str) -> Result<()> {
-    let mut connection = Connection::open(endpoint, transport).await?;
+    let mut connection = Connection::open(endpoint, transport, None).await?;
     let request = connection
         .request(http::Method::GET, target)
         .body(Payload::none())?;

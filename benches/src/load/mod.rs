@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use http::HeaderValue;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
@@ -40,6 +41,8 @@ pub struct Target {
     pub endpoint: Endpoint,
     /// What carries the requests.
     pub transport: Transport,
+    /// What every request shows to a registry that demands a login.
+    pub authorization: Option<HeaderValue>,
     /// The repository to use; created by pushing to it.
     pub repository: String,
     /// Of a server of files, the folder it serves: what is to be read is placed there instead of pushed.
@@ -79,6 +82,21 @@ pub struct Outcome {
 // === impl Target ===
 
 impl Target {
+    /// One for tests of what is sent to `address`.
+    #[cfg(test)]
+    pub(crate) fn of(address: &str, authorization: Option<HeaderValue>) -> Self {
+        Self {
+            endpoint: format!("http://{address}").parse().unwrap(),
+            transport: Transport::Plain,
+            authorization,
+            repository: "a/b".into(),
+            static_root: None,
+            pids: Vec::new(),
+            limit: Duration::from_secs(10),
+            moves: 0,
+        }
+    }
+
     /// `count` connections.
     ///
     /// # Errors

@@ -8,12 +8,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::load::Tally;
 use crate::load::raw::{LONGEST, announced, expect_ok};
+use crate::load::{Tally, Target};
+use crate::login;
 
 /// Bytes read at once.
 const READ: usize = 512 * 1024;
@@ -30,16 +31,21 @@ pub(super) struct PlainPull {
 // === impl PlainPull ===
 
 impl PlainPull {
-    /// Connects to `address` for the blob of `length` bytes at `path`; it may stand still for `limit`. Blocks.
-    pub(super) fn connect(address: &str, path: &str, length: u64, limit: Duration) -> Result<Self> {
+    /// Connects to `target` for the blob `digest` of `length` bytes; it may stand still for the limit. Blocks.
+    pub(super) fn connect(target: &Target, digest: &str, length: u64) -> Result<Self> {
+        let (address, repository) = (target.endpoint.authority(), &target.repository);
+        let authorization = login::line(target.authorization.as_ref())?;
         let socket = TcpStream::connect(address).with_context(|| address.to_owned())?;
         socket.set_nodelay(true).context("cannot set TCP_NODELAY")?;
         socket
-            .set_read_timeout(Some(limit))
+            .set_read_timeout(Some(target.limit))
             .context("cannot set a time limit")?;
         Ok(Self {
             socket,
-            request: format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n"),
+            request: format!(
+                "GET /v2/{repository}/blobs/{digest} HTTP/1.1\r\nHost: {address}\r\n\
+                 {authorization}\r\n"
+            ),
             buffer: vec![0; READ],
             length,
         })
@@ -102,6 +108,7 @@ impl PlainPull {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
     use std::net::TcpListener;
     use std::thread;
 
@@ -113,15 +120,15 @@ mod tests {
             let (mut socket, _) = listener.accept().unwrap();
             let mut request = [0; 1024];
             let length = socket.read(&mut request).unwrap();
-            assert!(request[..length].starts_with(b"GET /blob HTTP/1.1\r\nHost: 127.0.0.1:"));
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            assert!(request.starts_with("GET /v2/a/b/blobs/sha256:x HTTP/1.1\r\nHost: 127.0.0.1:"));
+            assert!(request.ends_with("\r\nauthorization: Bearer x\r\n\r\n"));
             for piece in answer.as_bytes().chunks(7) {
                 socket.write_all(piece).unwrap();
             }
         });
-        let limit = Duration::from_secs(10);
-        let outcome = PlainPull::connect(&address, "/blob", 3, limit)
-            .unwrap()
-            .run();
+        let target = Target::of(&address, Some(HeaderValue::from_static("Bearer x")));
+        let outcome = PlainPull::connect(&target, "sha256:x", 3).unwrap().run();
         server.join().unwrap();
         outcome
     }
@@ -134,6 +141,10 @@ mod tests {
             (
                 "HTTP/1.1 307 Temporary Redirect\r\nLocation: /x\r\n\r\n",
                 "answer is HTTP/1.1 307 Temporary Redirect",
+            ),
+            (
+                "HTTP/1.1 401 Unauthorized\r\nContent-Length: 3\r\n\r\nabc",
+                "answer is HTTP/1.1 401 Unauthorized",
             ),
             (
                 "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd",

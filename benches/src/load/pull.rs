@@ -48,11 +48,9 @@ impl Pull {
     }
 
     async fn run_plain(&self, target: &Target, blob: &Blob) -> Result<Outcome> {
-        let (address, length) = (target.endpoint.authority(), blob.content.len());
-        let path = format!("/v2/{}/blobs/{}", target.repository, blob.digest);
         let mut jobs = Vec::new();
         for _ in 0..self.streams {
-            let pull = PlainPull::connect(address, &path, length, target.limit)?;
+            let pull = PlainPull::connect(target, &blob.digest, blob.content.len())?;
             jobs.push(async {
                 let thread = spawn_blocking(|| pull.run());
                 thread.await.context("the thread panicked")?

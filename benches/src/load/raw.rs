@@ -15,6 +15,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::load::manifest_read::{TAG, Verb};
 use crate::load::{Outcome, Tally, Target, measure};
+use crate::login;
 use crate::registry::MANIFEST;
 
 /// Bytes of the longest answer, head and body.
@@ -44,7 +45,7 @@ impl Raw {
     /// Dropping the future leaves the thread to its end, which the time bounds.
     pub async fn run(&self, target: &Target) -> Result<Outcome> {
         let (load, address) = (*self, target.endpoint.authority().to_owned());
-        let request = Bytes::from(load.request(&address, &target.repository));
+        let request = Bytes::from(load.request(target)?);
         let limit = target.limit.min(load.time * 2 + Duration::from_secs(5));
         let thread = move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -64,15 +65,17 @@ impl Raw {
         measure(target, vec![job]).await
     }
 
-    fn request(self, address: &str, repository: &str) -> String {
+    fn request(self, target: &Target) -> Result<String> {
         let verb = match self.verb {
             Verb::Get => "GET",
             Verb::Head => "HEAD",
         };
-        format!(
+        let (address, repository) = (target.endpoint.authority(), &target.repository);
+        let authorization = login::line(target.authorization.as_ref())?;
+        Ok(format!(
             "{verb} /v2/{repository}/manifests/{TAG} HTTP/1.1\r\nHost: {address}\r\n\
-             Accept: {MANIFEST}\r\n\r\n"
-        )
+             Accept: {MANIFEST}\r\n{authorization}\r\n"
+        ))
     }
 
     async fn all(self, address: &str, request: &Bytes) -> Result<Tally> {
@@ -162,6 +165,7 @@ pub(super) fn announced(head: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
 
     const HEAD: &str = "HTTP/1.1 200 OK\r\nETag: x\r\nContent-length: 3\r\n\r\n";
 
@@ -187,13 +191,32 @@ mod tests {
     }
 
     #[test]
+    fn a_request_says_who_asks_when_somebody_is_logged_in() {
+        let load = Raw {
+            clients: 1,
+            time: Duration::ZERO,
+            verb: Verb::Head,
+        };
+        let request = |authorization| load.request(&Target::of("h:80", authorization)).unwrap();
+        let common = "HEAD /v2/a/b/manifests/bench HTTP/1.1\r\nHost: h:80\r\n\
+                      Accept: application/vnd.oci.image.manifest.v1+json\r\n";
+        assert_eq!(request(None), format!("{common}\r\n"));
+        assert_eq!(
+            request(Some(HeaderValue::from_static("Bearer x"))),
+            format!("{common}authorization: Bearer x\r\n\r\n")
+        );
+    }
+
+    #[test]
     fn an_answer_that_is_not_as_expected_is_refused() {
         let more = [HEAD, "abcd"].concat();
         assert!(body_length(more.as_bytes(), Verb::Get).is_err());
         assert!(body_length(more.as_bytes(), Verb::Head).is_err());
-        let missing = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
-        let error = body_length(missing, Verb::Get).unwrap_err();
-        assert_eq!(error.to_string(), "answer is HTTP/1.1 404 Not Found");
+        for status in ["404 Not Found", "401 Unauthorized"] {
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+            let error = body_length(answer.as_bytes(), Verb::Get).unwrap_err();
+            assert_eq!(error.to_string(), format!("answer is HTTP/1.1 {status}"));
+        }
         assert!(body_length(b"HTTP/1.1 200 OK\r\n\r\n", Verb::Get).is_err());
     }
 }

@@ -13,6 +13,7 @@ use tokio::process::Command;
 
 use crate::load::Target;
 use crate::load::manifest_read::TAG;
+use crate::login;
 use crate::process::{Usage, Watch};
 use crate::registry::MANIFEST;
 
@@ -60,15 +61,8 @@ impl Wrk {
     }
 
     async fn output(&self, target: &Target) -> Result<String> {
-        let url = format!(
-            "{}/v2/{}/manifests/{TAG}",
-            target.endpoint, target.repository
-        );
-        let seconds = self.time.as_secs().max(1);
         let output = Command::new(PROGRAM)
-            .args(["--threads", "1", "--connections", "64", "--latency"])
-            .args(["--duration", &format!("{seconds}s")])
-            .args(["--header", &format!("Accept: {MANIFEST}"), &url])
+            .args(self.arguments(target)?)
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output()
@@ -82,6 +76,23 @@ impl Wrk {
             errors.trim()
         );
         String::from_utf8(output.stdout).context("what it printed is not text")
+    }
+
+    /// It takes headers in no other way: everybody on the machine can read the token while it runs.
+    fn arguments(&self, target: &Target) -> Result<Vec<String>> {
+        let seconds = self.time.as_secs().max(1);
+        let mut arguments = ["--threads", "1", "--connections", "64", "--latency"]
+            .map(str::to_owned)
+            .to_vec();
+        arguments.extend(["--duration".into(), format!("{seconds}s")]);
+        arguments.extend(["--header".into(), format!("Accept: {MANIFEST}")]);
+        let authorization = login::line(target.authorization.as_ref())?;
+        if !authorization.is_empty() {
+            arguments.extend(["--header".into(), authorization.trim_end().to_owned()]);
+        }
+        let (endpoint, repository) = (&target.endpoint, &target.repository);
+        arguments.push(format!("{endpoint}/v2/{repository}/manifests/{TAG}"));
+        Ok(arguments)
     }
 }
 
@@ -133,6 +144,7 @@ fn milliseconds(text: &str) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
 
     const PRINTED: &str = "\
 Running 1s test @ http://127.0.0.1:9871/x
@@ -149,6 +161,25 @@ Running 1s test @ http://127.0.0.1:9871/x
 Requests/sec: 154012.33
 Transfer/sec:     89.81MB
 ";
+
+    #[test]
+    fn it_is_told_to_say_who_asks_when_somebody_is_logged_in() {
+        let load = Wrk {
+            time: Duration::from_secs(2),
+        };
+        let arguments = |authorization| {
+            let target = Target::of("h:80", authorization);
+            load.arguments(&target).unwrap().join(" ")
+        };
+        let common = "--threads 1 --connections 64 --latency --duration 2s \
+                      --header Accept: application/vnd.oci.image.manifest.v1+json";
+        let url = "http://h:80/v2/a/b/manifests/bench";
+        assert_eq!(arguments(None), format!("{common} {url}"));
+        assert_eq!(
+            arguments(Some(HeaderValue::from_static("Bearer x"))),
+            format!("{common} --header authorization: Bearer x {url}")
+        );
+    }
 
     #[test]
     fn the_figures_are_found_in_what_it_prints() {

@@ -3,7 +3,8 @@
 //! 1. Every step of an upload must go to the `Location` the step before gave, query included, which changes
 //!    with each step.
 //! 2. `Content-Range` must continue where the upload ends; a body without it must be of unannounced length.
-//! 3. Over TLS it speaks what ALPN chose, and gives absolute locations with the scheme it is spoken to.
+//! 3. With an account, every request but those for a token and for readiness must show the token.
+//! 4. Over TLS it speaks what ALPN chose, and gives absolute locations with the scheme it is spoken to.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use floundr_benches::content::{Algorithm, Content};
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -24,6 +25,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+/// The name and password of the account, as `Authorization` says them: jo and swordfish.
+const BASIC: &str = "Basic am86c3dvcmRmaXNo";
+/// Where it gives its token.
+pub(crate) const TOKEN: &str = "/auth/token?service=x";
+
 /// How the fake behaves.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Manner {
@@ -33,6 +39,8 @@ pub(crate) struct Manner {
     pub(crate) fault: Option<Fault>,
     /// The scheme of absolute locations, when it is not the one that is spoken.
     pub(crate) scheme: Option<&'static str>,
+    /// Has an account, and serves nobody else.
+    pub(crate) account: bool,
 }
 
 /// What a registry may do wrong.
@@ -59,6 +67,8 @@ pub(crate) struct Seen {
     pub(crate) versions: Vec<Version>,
     /// Method and target of every request.
     pub(crate) requests: Vec<(Method, String)>,
+    /// How many requests did not show what they must.
+    pub(crate) unauthorized: usize,
     uploads: HashMap<String, Vec<u8>>,
     steps: usize,
 }
@@ -139,6 +149,9 @@ impl Fake {
         seen.versions.push(head.version);
         let asked = (head.method.clone(), target.clone());
         seen.requests.push(asked);
+        if let Some(answer) = self.gate(&mut seen, &target, &head.headers) {
+            return Ok(answer);
+        }
         let last = head.uri.path().rsplit('/').next().unwrap();
         Ok(match head.method {
             Method::POST => self.step(&mut seen, Vec::new()),
@@ -151,6 +164,28 @@ impl Fake {
             _ if target == "/v2/" => status(StatusCode::OK),
             _ => self.read(&seen, &target, last, &head.headers),
         })
+    }
+
+    /// What is answered to who is not let in.
+    fn gate(&self, seen: &mut Seen, target: &str, head: &HeaderMap) -> Option<Answer> {
+        if target == "/ready" {
+            return Some(status(StatusCode::OK));
+        }
+        if !self.manner.account {
+            return None;
+        }
+        let shown = head.get(AUTHORIZATION);
+        let asks_for_token = target == TOKEN;
+        let expected = if asks_for_token {
+            BASIC
+        } else {
+            "Bearer to.ken"
+        };
+        if shown.is_none_or(|shown| shown != expected) {
+            seen.unauthorized += 1;
+            return Some(status(StatusCode::UNAUTHORIZED));
+        }
+        asks_for_token.then(|| Response::new(Full::from(r#"{"token":"to.ken"}"#)))
     }
 
     fn append(&self, seen: &mut Seen, target: &str, head: &HeaderMap, body: &[u8]) -> Answer {

@@ -20,6 +20,7 @@ pub(crate) async fn fake(manner: Manner) -> (Fake, Target, Source) {
     let target = Target {
         endpoint: format!("http://{}", fake.address).parse().unwrap(),
         transport: Transport::Plain,
+        authorization: None,
         repository: "a/b".into(),
         static_root: None,
         pids: vec![std::process::id()],
@@ -217,6 +218,7 @@ async fn a_server_that_never_answers_ends_at_the_limit() {
             .parse()
             .unwrap(),
         transport: Transport::Plain,
+        authorization: None,
         repository: "a".into(),
         static_root: None,
         pids: Vec::new(),

@@ -1,6 +1,8 @@
 //! Loads against a small registry of this test's own, which checks every request it gets.
 
 #[cfg(test)] // says to clippy that helpers are test code as well
+mod accounts; // registries that demand a login
+#[cfg(test)]
 mod comparing; // a whole comparison
 #[cfg(test)]
 mod fake; // the registry

@@ -28,10 +28,10 @@ use tokio_rustls::TlsAcceptor;
 use crate::fake::{Fake, Manner};
 
 const SIZE: u64 = 9_000_001; // more than a stream's window
-const BOTH: [&str; 2] = ["h2", "http/1.1"];
+pub(crate) const BOTH: [&str; 2] = ["h2", "http/1.1"];
 
 /// What a server offers besides its certificate.
-struct Offer {
+pub(crate) struct Offer {
     suites: Vec<SupportedCipherSuite>,
     version: &'static SupportedProtocolVersion,
     protocols: &'static [&'static str],
@@ -40,7 +40,7 @@ struct Offer {
 // === impl Offer ===
 
 impl Offer {
-    fn of(protocols: &'static [&'static str]) -> Self {
+    pub(crate) fn of(protocols: &'static [&'static str]) -> Self {
         Self {
             suites: ring::ALL_CIPHER_SUITES.to_vec(),
             version: &rustls::version::TLS13,
@@ -70,10 +70,11 @@ impl Offer {
     }
 }
 
-fn target(url: &str, transport: Transport) -> Target {
+pub(crate) fn target(url: &str, transport: Transport) -> Target {
     Target {
         endpoint: url.parse().unwrap(),
         transport,
+        authorization: None,
         repository: "a/b".into(),
         static_root: None,
         pids: Vec::new(),
@@ -82,7 +83,7 @@ fn target(url: &str, transport: Transport) -> Target {
     }
 }
 
-async fn fake(manner: Manner, offer: Offer, protocol: Protocol) -> (Fake, Target) {
+pub(crate) async fn fake(manner: Manner, offer: Offer, protocol: Protocol) -> (Fake, Target) {
     let certificate = Certificate::make().unwrap();
     let fake = Fake::start_with(manner, Some(offer.config(&certificate)), None).await;
     let url = format!("https://{}", fake.address);
