@@ -65,6 +65,10 @@ pub struct Options {
     /// memory back to its host has to ask for each time: a third as fast. At least 128 KiB, whatever
     /// it says.
     pub upload_write: usize,
+    /// Bytes at the end of a request that are written before they are hashed, if their client is ahead
+    /// of the hash; many uploads share them. 6 MiB: with the last read whole, what lies in a socket when
+    /// its client has sent all. Zero: none.
+    pub upload_ahead: usize,
     /// Bytes that are kept on the disk so that deletions succeed when it is full otherwise; zero
     /// keeps none. 12 MiB: a batch of the collector changes one to two thousand pages of 4 KiB.
     pub reserve: u64,
@@ -138,6 +142,7 @@ impl Options {
             policy_interval: Duration::from_hours(1),
             upload_sync_interval: 256 * 1024 * 1024,
             upload_write: 512 * 1024,
+            upload_ahead: 6 * 1024 * 1024,
             reserve: 12 * 1024 * 1024,
             check_bytes_per_second: 0,
             disk: Arc::new(SystemDisk),

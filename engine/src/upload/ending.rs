@@ -78,8 +78,9 @@ impl Writer {
     }
 
     async fn commit(&mut self, claimed: &Digest) -> Result<u64, UploadError> {
+        self.catch_up().await;
         self.wait().await?;
-        let size = self.hashing.offset();
+        let size = self.offset();
         let (own, checks) = self.hashing.clone().finish();
         let is_announced = own.algorithm() == claimed.algorithm();
         if is_announced {
@@ -128,7 +129,7 @@ impl Writer {
         self.flush(Mark::Never).await?;
         self.wait().await?;
         let (file, path) = (self.open_file(), self.path());
-        let size = usize::try_from(self.hashing.offset()).unwrap_or(usize::MAX);
+        let size = usize::try_from(self.offset()).unwrap_or(usize::MAX);
         let read = blocking(move || {
             let mut content = vec![0; size];
             file.read_exact_at(&mut content, 0)

@@ -11,10 +11,10 @@ pub fn session(content: &[u8]) {
     let Ok(record) = SessionRecord::decode(&bytes) else {
         return;
     };
-    assert_eq!(record.encode(), bytes);
+    assert_eq!(SessionRecord::decode(&record.encode()), Ok(record.clone()));
     for boot_id in [record.boot_id.as_str(), ""] {
         let checkpoint = record.checkpoint(boot_id);
-        let (offset, checks) = (checkpoint.offset, record.checks.clone());
+        let (offset, checks) = (checkpoint.hashed, record.checks.clone());
         let restored = Hashing::restore(&checkpoint.state, offset, checks, checkpoint.partial);
         if let Ok(mut hashing) = restored {
             hashing.update(&vec![7; PIECE + 1]);

@@ -8,15 +8,17 @@
 //! Invariants:
 //! 1. At most one open [`UploadSession`] per upload writes: opening another fences the first, whose
 //!    next call answers [`UploadError::Fenced`].
-//! 2. The offset of an upload at rest survives the death of the process together with the hash
-//!    state of exactly the bytes before it. After a power cut it may be an earlier one, again with
-//!    its own hash state; it is never a later one.
+//! 2. The offset of an upload at rest survives the death of the process together with the bytes before it
+//!    and the hash state of exactly those, or of a first part of them: the others, few, are read and hashed
+//!    again. After a power cut it may be an earlier one, again with its own hash state; it is never a
+//!    later one.
 //! 3. An upload that has no bytes has no file and no record: its id alone proves it was started.
 //! 4. After an error of the disk the upload is over; it is never retried into a success.
 //!
-//! Reading order: `uploads` (all of them), `session` (one, open), `writer`, `queue` and `job` (its
-//! bytes on the way to the disk), `ending` (how it ends), `standing` (how it is opened again), `record` and
-//! `store` (what is kept of it at rest), `expiry`, `listing` (what an operator sees of it).
+//! Reading order: `uploads` (all of them), `session` (one, open), `writer`, `pending`, `queue` and `job` (its
+//! bytes on the way to the disk), `unhashed` (those that are hashed behind that), `ending` (how it ends),
+//! `standing` (how it is opened again), `record` and `store` (what is kept of it at rest), `expiry`,
+//! `listing` (what an operator sees of it).
 
 mod ending;
 mod expiry;
@@ -27,6 +29,7 @@ mod id;
 mod job;
 mod listing;
 mod pairs;
+mod pending;
 mod queue;
 mod record;
 mod records;
@@ -37,6 +40,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod to_end;
+mod unhashed;
 mod uploads;
 mod writer;
 

@@ -76,6 +76,11 @@ impl WriteQueue {
         self.run.is_none()
     }
 
+    /// Whether something is being written.
+    pub(super) fn is_running(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| !run.is_finished())
+    }
+
     /// Waits until another write of `bytes` may be pushed; answers the record saved last, once.
     ///
     /// # Errors

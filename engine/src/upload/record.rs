@@ -2,10 +2,10 @@
 //!
 //! Little-endian: a version byte, the fields in the order written in `encode`, lengths before what
 //! varies, and the CRC-32C of all of it at the end. Invariants:
-//! 1. A checkpoint's hash state, its checks and its offset belong together: a reader that has one
+//! 1. A checkpoint's hash state, its checks and its offsets belong together: a reader that has one
 //!    has all of them.
-//! 2. `synced.offset <= written.offset`, and every whole block before either has its check in
-//!    `checks`.
+//! 2. `synced` is nowhere ahead of `written`, and every whole block that either has hashed has its check
+//!    in `checks`.
 //! 3. Nothing is decoded whose CRC is wrong, and decoding never panics.
 
 use super::hashing::Hashing;
@@ -16,7 +16,9 @@ use crate::meta::BLOCK;
 use crate::name::RepositoryName;
 
 /// The layout of the bytes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// As [`VERSION`], where every checkpoint has hashed all of its bytes and does not say so.
+const ALL_HASHED: u8 = 1;
 
 /// What is kept of an upload at rest (see the module's invariants).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +37,7 @@ pub(super) struct SessionRecord {
     pub(super) expiry: EngineTime,
     /// The number of its data file.
     pub(super) file: u64,
-    /// CRC-32C of the whole blocks before `written`.
+    /// CRC-32C of the whole blocks that `written` has hashed.
     pub(super) checks: Vec<u32>,
     /// What was handed to the system.
     pub(super) written: Checkpoint,
@@ -46,7 +48,10 @@ pub(super) struct SessionRecord {
 /// How far an upload is, and everything needed to go on from there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Checkpoint {
+    /// Bytes of the file that count.
     pub(super) offset: u64,
+    /// How many of them `state` and `partial` are of; those behind are to be read again.
+    pub(super) hashed: u64,
     /// The state of the content's hash.
     pub(super) state: HasherState,
     /// The CRC-32C of the bytes of the last block, if it is not whole.
@@ -79,6 +84,7 @@ impl SessionRecord {
         put_bytes(&mut bytes, &checks);
         for checkpoint in [&self.written, &self.synced] {
             bytes.extend_from_slice(&checkpoint.offset.to_le_bytes());
+            bytes.extend_from_slice(&checkpoint.hashed.to_le_bytes());
             bytes.extend_from_slice(&checkpoint.partial.to_le_bytes());
             put_bytes(&mut bytes, checkpoint.state.as_bytes());
         }
@@ -94,7 +100,8 @@ impl SessionRecord {
             return Err("its checksum is wrong");
         }
         let mut reader = Reader(content);
-        if reader.array::<1>()? != [VERSION] {
+        let [version] = reader.array()?;
+        if ![VERSION, ALL_HASHED].contains(&version) {
             return Err("its version is unknown");
         }
         let [code] = reader.array::<1>()?;
@@ -108,27 +115,37 @@ impl SessionRecord {
             boot_id: reader.text()?,
             repository: (reader.text()?.parse().ok()).ok_or("its repository's name is no name")?,
             checks: reader.checks()?,
-            written: reader.checkpoint()?,
-            synced: reader.checkpoint()?,
+            written: reader.checkpoint(version)?,
+            synced: reader.checkpoint(version)?,
         };
-        let blocks = usize::try_from(record.written.offset / BLOCK).ok();
-        if !reader.0.is_empty()
-            || record.synced.offset > record.written.offset
-            || blocks != Some(record.checks.len())
-        {
+        if !reader.0.is_empty() || !record.fits() {
             return Err("its parts do not fit together");
         }
         Ok(record)
+    }
+
+    /// Whether the numbers are as the module's invariants say.
+    fn fits(&self) -> bool {
+        let Self {
+            written, synced, ..
+        } = self;
+        let is_inside = |checkpoint: &Checkpoint| checkpoint.hashed <= checkpoint.offset;
+        is_inside(written)
+            && is_inside(synced)
+            && synced.offset <= written.offset
+            && synced.hashed <= written.hashed
+            && usize::try_from(written.hashed / BLOCK) == Ok(self.checks.len())
     }
 }
 
 // === impl Checkpoint ===
 
 impl Checkpoint {
-    /// Where `hashing` is.
-    pub(super) fn of(hashing: &Hashing) -> Self {
+    /// At `offset`, as far as `hashing` is.
+    pub(super) fn of(hashing: &Hashing, offset: u64) -> Self {
         Self {
-            offset: hashing.offset(),
+            offset,
+            hashed: hashing.offset(),
             state: hashing.state(),
             partial: hashing.partial(),
         }
@@ -175,9 +192,16 @@ impl<'a> Reader<'a> {
         Ok(checks.iter().copied().map(u32::from_le_bytes).collect())
     }
 
-    fn checkpoint(&mut self) -> Result<Checkpoint, &'static str> {
+    fn checkpoint(&mut self, version: u8) -> Result<Checkpoint, &'static str> {
+        let offset = self.number()?;
+        let hashed = if version == ALL_HASHED {
+            offset
+        } else {
+            self.number()?
+        };
         Ok(Checkpoint {
-            offset: self.number()?,
+            offset,
+            hashed,
             partial: self.array().map(u32::from_le_bytes)?,
             state: HasherState::from_bytes(self.bytes()?.to_vec()),
         })
@@ -197,7 +221,7 @@ mod tests {
     fn record() -> SessionRecord {
         let mut hashing = Hashing::new(Algorithm::Blake3);
         hashing.update(&vec![1; 70_000]);
-        let synced = Checkpoint::of(&hashing);
+        let synced = Checkpoint::of(&hashing, 80_000);
         hashing.update(&vec![2; 3_000_000]);
         SessionRecord {
             upload: [9; 16],
@@ -209,7 +233,7 @@ mod tests {
             expiry: EngineTime(77),
             file: 12,
             checks: hashing.checks().to_vec(),
-            written: Checkpoint::of(&hashing),
+            written: Checkpoint::of(&hashing, 4_000_000),
             synced,
         }
     }
@@ -220,6 +244,32 @@ mod tests {
         assert_eq!(SessionRecord::decode(&record.encode()), Ok(record.clone()));
         assert_eq!(record.checkpoint("boot"), &record.written);
         assert_eq!(record.checkpoint("other"), &record.synced);
+    }
+
+    /// A record as versions before this one wrote it.
+    fn encode_all_hashed(record: &SessionRecord) -> Vec<u8> {
+        let mut bytes = record.encode();
+        let len = |checkpoint: &Checkpoint| 8 + 8 + 4 + 4 + checkpoint.state.as_bytes().len();
+        let synced = bytes.len() - 4 - len(&record.synced);
+        let written = synced - len(&record.written);
+        for checkpoint in [synced, written] {
+            bytes.drain(checkpoint + 8..checkpoint + 16);
+        }
+        bytes[0] = ALL_HASHED;
+        let content = bytes.len() - 4;
+        let check = crc32c::crc32c(&bytes[..content]);
+        bytes[content..].copy_from_slice(&check.to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_record_that_does_not_say_how_much_is_hashed_has_hashed_all() {
+        let mut record = record();
+        for checkpoint in [&mut record.written, &mut record.synced] {
+            checkpoint.offset = checkpoint.hashed;
+        }
+        let bytes = encode_all_hashed(&record);
+        assert_eq!(SessionRecord::decode(&bytes), Ok(record));
     }
 
     #[test]
@@ -238,10 +288,19 @@ mod tests {
 
     #[test]
     fn a_record_whose_checksum_is_right_and_whose_parts_are_not_is_refused() {
-        let mut other = record();
-        other.checks.pop();
-        let refused = SessionRecord::decode(&other.encode());
-        assert_eq!(refused, Err("its parts do not fit together"));
+        let wrong: [fn(&mut SessionRecord); 5] = [
+            |record| record.checks.truncate(1),
+            |record| record.written.offset = record.written.hashed - 1,
+            |record| record.synced.offset = record.synced.hashed - 1,
+            |record| record.synced.offset = record.written.offset + 1,
+            |record| record.synced.hashed = record.written.hashed + 1,
+        ];
+        for change in wrong {
+            let mut other = record();
+            change(&mut other);
+            let refused = SessionRecord::decode(&other.encode());
+            assert_eq!(refused, Err("its parts do not fit together"));
+        }
         let bytes = record().encode();
         for len in 0..bytes.len() - 4 {
             let mut short = bytes[..len].to_vec();

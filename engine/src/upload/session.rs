@@ -7,6 +7,8 @@
 //! 2. Whatever must not stop half-way (rest, finish, cancel, opening) goes on in a task of its own
 //!    when its caller goes away.
 //! 3. The session with the slot's newest epoch brings the upload to rest when it is dropped.
+//! 4. An upload whose record is behind what it has hashed stays in its slot for a while when its session is
+//!    suspended. It is at rest all the same: nothing is lost when that is the last of it.
 
 use super::hashing::Hashing;
 use super::slots::{Seen, SlotRef};
@@ -19,7 +21,9 @@ use crate::disk::blocking;
 use crate::name::RepositoryName;
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::timeout;
 
 /// The one open writer of an upload (see the invariants of [`crate::upload`]).
 ///
@@ -47,6 +51,10 @@ pub(super) struct Hold {
     id: UploadId,
 }
 
+/// How long [`Hold::await_next`] waits: far longer than a client takes that only has to read an answer. Behind
+/// that the record is read, and what it does not have the hash of.
+const AWAITED: Duration = Duration::from_millis(250);
+
 /// The locked place of a slot's writer.
 type Place = OwnedMutexGuard<Option<Box<Writer>>>;
 
@@ -73,14 +81,15 @@ impl UploadSession {
     }
 
     /// Says how many bytes are about to be appended. Only a hint: the last writes are made smaller, so
-    /// that little is left to be written once the last byte has come.
+    /// that little is left to be written once the last byte has come, and the last bytes, when they come
+    /// faster than they are hashed, are hashed behind that (see `Options::upload_ahead`).
     pub fn announce(&mut self, bytes: u64) {
         self.announced = Some(bytes);
     }
 
     /// Takes in the next bytes: hashes them, if another upload has some as well together with those, and
-    /// hands them to a writing thread. Memory: a fixed small buffer per session, whatever the size of
-    /// the upload.
+    /// hands them to a writing thread. Memory: a fixed small buffer per session and a share of
+    /// `Options::upload_ahead`, whatever the size of the upload.
     ///
     /// Nothing is durable on return; see [`UploadSession::suspend`] and [`UploadSession::finish`].
     ///
@@ -101,7 +110,7 @@ impl UploadSession {
         let outcome = writer.append(content, self.announced).await;
         match &writer.failed {
             None => {
-                self.offset = writer.hashing.offset();
+                self.offset = writer.offset();
                 hold.slot.show(Seen::Offset(self.offset));
             }
             Some(failure) if failure.is_over => hold.slot.show(Seen::Over),
@@ -113,7 +122,8 @@ impl UploadSession {
     /// Brings the upload to rest and returns its offset.
     ///
     /// On return the offset survives the death of the process, and a power cut at the latest once
-    /// as many bytes as `Options::upload_sync_interval` followed.
+    /// as many bytes as `Options::upload_sync_interval` followed. The last bytes may not be hashed then:
+    /// that goes on in the background, or with the upload's next session.
     ///
     /// # Errors
     /// As [`UploadSession::append`].
@@ -124,7 +134,13 @@ impl UploadSession {
         let hold = self.take_hold();
         let shared = Arc::clone(&hold.shared);
         let work = async move {
-            let (place, writer) = hold.take_writer().await?;
+            let (place, mut writer) = hold.take_writer().await?;
+            if let Ok(offset) = writer.rest().await
+                && writer.is_record_behind()
+            {
+                hold.await_next(place, writer);
+                return Ok(offset);
+            }
             let outcome = writer.settle().await;
             hold.leave(place, Seen::Nothing);
             Ok(outcome?)
@@ -197,7 +213,7 @@ impl UploadSession {
             Some(writer) => writer,
             None => Box::new(hold.load(&repository).await?),
         };
-        self.offset = writer.hashing.offset();
+        self.offset = writer.offset();
         hold.slot.show(Seen::Offset(self.offset));
         *place = Some(writer);
         drop(place);
@@ -272,6 +288,28 @@ impl Hold {
         facts.expiry = facts.expiry.max(opened.record.expiry);
         facts.epoch = opened.record.epoch + 1;
         Ok(new(facts, opened.hashing).continued(opened.record, opened.file))
+    }
+
+    /// Keeps an upload at rest open for a while, for the next request of a client that is ahead of the
+    /// hash: in the background it catches up, until that request comes.
+    fn await_next(self, mut place: Place, mut writer: Box<Writer>) {
+        let shared = Arc::clone(&self.shared);
+        shared.spawn(async move {
+            while self.slot.is_current(self.epoch) && writer.hash_next().await {}
+            *place = Some(writer);
+            drop(place);
+            let shared = Arc::clone(&self.shared);
+            shared.spawn_idle(self.let_go_unless_fenced());
+        });
+    }
+
+    async fn let_go_unless_fenced(self) {
+        if timeout(AWAITED, self.slot.fenced(self.epoch))
+            .await
+            .is_err()
+        {
+            self.let_go();
+        }
     }
 
     /// Brings the upload to rest in the background, unless it is or a later request has it.

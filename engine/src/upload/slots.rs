@@ -14,8 +14,10 @@ use crate::name::RepositoryName;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::ops::Deref;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use tokio::sync::Notify;
 
 /// The offset of an upload nobody has looked at yet.
 const UNKNOWN: u64 = u64::MAX;
@@ -36,6 +38,8 @@ pub(super) struct Slot {
     /// Set by whoever opens the upload, before the offset is shown.
     about: OnceLock<About>,
     epoch: AtomicU64,
+    /// Told whenever `epoch` grows.
+    fences: Notify,
     offset: AtomicU64,
     file: Arc<LiveFile>,
     /// The writer while the upload is open.
@@ -136,6 +140,7 @@ impl Default for Slot {
         Self {
             about: OnceLock::new(),
             epoch: AtomicU64::new(0),
+            fences: Notify::new(),
             offset: AtomicU64::new(UNKNOWN),
             file: Arc::new(LiveFile(AtomicU64::new(NO_FILE))),
             writer: Arc::default(),
@@ -155,7 +160,18 @@ impl Slot {
 
     /// Fences everybody before, and answers the epoch of the caller.
     pub(super) fn fence(&self) -> u64 {
-        self.epoch.fetch_add(1, Ordering::SeqCst) + 1
+        let epoch = self.epoch.fetch_add(1, Ordering::SeqCst) + 1;
+        self.fences.notify_waiters();
+        epoch
+    }
+
+    /// Waits until somebody fences the holder of `epoch`.
+    pub(super) async fn fenced(&self, epoch: u64) {
+        let mut fenced = pin!(self.fences.notified());
+        fenced.as_mut().enable();
+        if self.is_current(epoch) {
+            fenced.await;
+        }
     }
 
     /// Whether nobody fenced the holder of `epoch`.

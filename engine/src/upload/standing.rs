@@ -91,20 +91,17 @@ impl Shared {
         }
         let restored = Hashing::restore(
             &record.written.state,
-            end,
+            record.written.hashed,
             record.checks.clone(),
             record.written.partial,
         );
-        let hashing = match restored {
+        let mut hashing = match restored {
             Ok(hashing) if hashing.algorithm() == record.algorithm => hashing,
-            _ => {
-                // Another version saved the state: the content tells the same, at the cost of a read.
-                let mut hashing = Hashing::new(record.algorithm);
-                read_pieces(&*file, end, |piece| hashing.update(piece))
-                    .map_err(|error| StorageError::io("read", &path, error))?;
-                hashing
-            }
+            // Another version saved the state: the content tells the same, at the cost of a read.
+            _ => Hashing::new(record.algorithm),
         };
+        read_pieces(&*file, hashing.offset()..end, |piece| hashing.update(piece))
+            .map_err(|error| StorageError::io("read", &path, error))?;
         Ok(Some(Continued {
             record,
             file,
@@ -119,7 +116,7 @@ impl SessionRecord {
     /// Takes it into this run of the machine: what counts is all that was written.
     fn rebase(&mut self, boot_id: &str) {
         self.written = self.checkpoint(boot_id).clone();
-        let blocks = usize::try_from(self.written.offset / BLOCK).unwrap_or(usize::MAX);
+        let blocks = usize::try_from(self.written.hashed / BLOCK).unwrap_or(usize::MAX);
         self.checks.truncate(blocks);
         boot_id.clone_into(&mut self.boot_id);
     }
@@ -127,7 +124,7 @@ impl SessionRecord {
     /// Counts none of its bytes any more. Under relaxed durability a power cut may take the end of
     /// an upload back, but not what that had removed.
     fn forget_all(&mut self) {
-        self.written = Checkpoint::of(&Hashing::new(self.algorithm));
+        self.written = Checkpoint::of(&Hashing::new(self.algorithm), 0);
         self.synced = self.written.clone();
         self.checks.clear();
     }

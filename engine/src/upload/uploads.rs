@@ -38,6 +38,7 @@ pub(super) struct Settings {
     pub(super) lifetime: Duration,
     pub(super) sync_interval: u64,
     pub(super) largest_write: usize,
+    pub(super) ahead: usize,
     /// Relaxed: the metadata's writer syncs a finished file, later.
     pub(super) durability: Durability,
 }
@@ -98,6 +99,7 @@ impl Uploads {
                     lifetime: options.upload_lifetime,
                     sync_interval: options.upload_sync_interval,
                     largest_write: options.upload_write,
+                    ahead: options.upload_ahead,
                     durability: options.durability,
                 },
                 boot_id,
@@ -271,6 +273,11 @@ impl Shared {
             work.await;
             drop(counted);
         }));
+    }
+
+    /// Lets a task run that does no work for an upload: closing the store does not wait for it.
+    pub(super) fn spawn_idle(&self, task: impl Future<Output = ()> + Send + 'static) {
+        drop(self.runtime.spawn(task));
     }
 
     /// The path of an upload's data file, for errors.

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! append --> hashed piece by piece --> pending (128 to 512 KiB) --> queue of writes, on another thread
+//!    \---> the end of a request ---/---> unhashed --> hashed behind that
 //! ```
 //! Invariants:
-//! 1. Every byte that `hashing` took in is in the file, in the queue of writes, or pending, in
-//!    this order: a cancelled call loses nothing.
+//! 1. Every byte that was taken in is in the file, in the queue of writes, or pending, in this order: a
+//!    cancelled call loses nothing. All but the last, which are in `unhashed`, are in `hashing`.
 //! 2. No file exists before more bytes arrived than are written at once or the upload comes to
 //!    rest with some. Its number is told to the slot before it is made.
 //! 3. A checkpoint is saved only after the write that covers it; it counts as synced only after a
@@ -14,9 +15,11 @@
 
 use super::hashing::Hashing;
 use super::job::Job;
+use super::pending::Pending;
 use super::queue::WriteQueue;
 use super::record::{Checkpoint, SessionRecord};
 use super::slots::LiveFile;
+use super::unhashed::{Ahead, Unhashed};
 use super::uploads::Shared;
 use crate::clock::EngineTime;
 use crate::digest::Digest;
@@ -24,7 +27,8 @@ use crate::digest::hasher::Hasher;
 use crate::disk::{DiskFile, blocking};
 use crate::fault::StorageError;
 use crate::name::RepositoryName;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 /// Least bytes handed to one write, unless no more come. Above the usual limit of a small blob,
@@ -34,8 +38,6 @@ const LEAST_WRITE: usize = 128 * 1024;
 const WRITES: usize = 8 * 1024 * 1024;
 /// Bytes read at once of a file that is read again.
 const READ: usize = 256 * 1024;
-/// Pieces shorter than this are copied together, so that a pending write holds few buffers.
-const SHORT: usize = 8 * 1024;
 /// Bytes after which a checkpoint is saved while an upload runs: what a killed process may lose. Far
 /// more than may wait in the queue, so that two records never wait there: each is made knowing what
 /// became of the one before.
@@ -60,6 +62,7 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) facts: Facts,
     pub(super) hashing: Hashing,
+    unhashed: Unhashed,
     pub(super) pending: Pending,
     /// Bytes that were handed to writes.
     pub(super) written: u64,
@@ -75,14 +78,6 @@ pub(super) struct Writer {
     pub(super) failed: Option<Failure>,
     /// Whether the file may be a blob already: then it is neither cut nor removed here.
     pub(super) may_be_committed: bool,
-}
-
-/// Bytes that wait to be written.
-#[derive(Debug, Default)]
-pub(super) struct Pending {
-    pieces: Vec<Bytes>,
-    tail: BytesMut,
-    len: usize,
 }
 
 /// Why nothing is written any more.
@@ -115,13 +110,14 @@ impl Writer {
         live: Arc<LiveFile>,
     ) -> Self {
         Self {
-            synced: Checkpoint::of(&Hashing::new(hashing.algorithm())),
+            synced: Checkpoint::of(&Hashing::new(hashing.algorithm()), 0),
             written: hashing.offset(),
             marked: hashing.offset(),
             queue: WriteQueue::new(Arc::clone(&shared.write_leaves)),
             shared,
             facts,
             hashing,
+            unhashed: Unhashed::default(),
             pending: Pending::default(),
             number: None,
             file: Arc::default(),
@@ -147,11 +143,20 @@ impl Writer {
         (self.at_rest.as_ref()).map_or(0, |record| record.written.offset)
     }
 
+    /// Bytes taken in: where the next ones begin.
+    pub(super) fn offset(&self) -> u64 {
+        self.hashing.offset() + self.unhashed.len() as u64
+    }
+
     /// Whether there is nothing to do to bring it to rest.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.failed.is_none()
-            && self.queue.is_idle()
-            && self.hashing.offset() == self.offset_at_rest()
+        self.failed.is_none() && self.queue.is_idle() && self.offset() == self.offset_at_rest()
+    }
+
+    /// Whether who goes on from its record has to hash something again.
+    pub(super) fn is_record_behind(&self) -> bool {
+        let at_rest = self.at_rest.as_ref().map(|record| &record.written);
+        at_rest.is_some_and(|written| written.hashed < written.offset)
     }
 
     /// Takes in the next bytes, behind which `announced` more are known to come.
@@ -162,20 +167,50 @@ impl Writer {
     ) -> Result<(), StorageError> {
         self.check()?;
         let most = self.shared.write_size();
+        let waits = announced
+            .is_some_and(|left| (self.unhashed).may_take(&content, left, self.shared.ahead()));
+        if !waits {
+            self.catch_up().await;
+        }
         loop {
             let left = announced.map(|bytes| bytes + content.len() as u64);
             let write = left.map_or(most, |left| toward_end(most, left));
-            if self.pending.len >= write {
+            if self.pending.len() >= write {
                 self.flush(Mark::IfDue).await?;
             }
             if content.is_empty() {
                 return Ok(());
             }
-            let room = write - self.pending.len;
+            let room = write - self.pending.len();
             let piece = content.split_to(content.len().min(room));
-            self.hash(&piece).await;
+            if waits {
+                self.unhashed.push(piece.clone());
+            } else {
+                self.hash(&piece).await;
+            }
             self.pending.push(piece);
         }
+    }
+
+    /// Hashes all that waits for it.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(super) async fn catch_up(&mut self) {
+        while self.hash_next().await {}
+    }
+
+    /// Hashes the next piece that waits for it; whether there was one.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(super) async fn hash_next(&mut self) -> bool {
+        let Some(piece) = self.unhashed.next() else {
+            return false;
+        };
+        self.hash(&piece).await;
+        self.unhashed.pop();
+        true
     }
 
     /// Takes the next piece into the digest and the checks. A cancelled call has taken in nothing.
@@ -188,17 +223,18 @@ impl Writer {
         }
     }
 
-    /// Brings it to rest: everything written, and a record that says so.
+    /// Brings it to rest: everything written, and a record that says so. What is not hashed by then is
+    /// still to be.
     pub(super) async fn rest(&mut self) -> Result<u64, StorageError> {
         if self.has_record_waiting() {
             self.wait().await?;
         }
-        let offset = self.hashing.offset();
-        if offset != self.offset_at_rest() {
+        if self.offset() != self.offset_at_rest() {
             self.flush(Mark::Now).await?;
+            while self.queue.is_running() && self.hash_next().await {}
             self.wait().await?;
         }
-        Ok(offset)
+        Ok(self.offset())
     }
 
     /// Whether a record was handed to a write of which it is not known yet that it was saved.
@@ -210,7 +246,7 @@ impl Writer {
     pub(super) async fn flush(&mut self, mark: Mark) -> Result<(), StorageError> {
         self.check()?;
         self.expect_room().await?;
-        let room = match self.queue.room(self.pending.len).await {
+        let room = match self.queue.room(self.pending.len()).await {
             Ok((room, saved)) => {
                 self.note(saved);
                 room
@@ -252,9 +288,9 @@ impl Writer {
 
     /// The digest of the file's content by another algorithm: reads it once.
     pub(super) async fn digest_again(&self, mut hasher: Hasher) -> Result<Digest, StorageError> {
-        let (file, path, end) = (self.open_file(), self.path(), self.hashing.offset());
+        let (file, path, end) = (self.open_file(), self.path(), self.offset());
         blocking(move || {
-            read_pieces(&*file, end, |piece| hasher.update(piece))
+            read_pieces(&*file, 0..end, |piece| hasher.update(piece))
                 .map_err(|error| StorageError::io("read", &path, error))?;
             Ok(hasher.finish())
         })
@@ -322,7 +358,7 @@ impl Writer {
     fn job(&mut self, number: u64, mark: Mark) -> Job {
         let pieces = self.pending.take();
         let offset = self.written;
-        self.written = self.hashing.offset();
+        self.written = self.offset();
         let is_due = match mark {
             Mark::IfDue => self.written - self.marked >= CHECKPOINT,
             Mark::Now => true,
@@ -358,7 +394,7 @@ impl Writer {
                 .max(now.after(self.shared.settings.lifetime)),
             file,
             checks: self.hashing.checks().to_vec(),
-            written: Checkpoint::of(&self.hashing),
+            written: Checkpoint::of(&self.hashing, self.written),
             synced: self.synced.clone(),
         }
     }
@@ -372,42 +408,10 @@ impl Shared {
         let largest = self.settings.largest_write.max(LEAST_WRITE);
         (WRITES / self.slots.len().max(1)).clamp(LEAST_WRITE, largest)
     }
-}
 
-// === impl Pending ===
-
-impl Pending {
-    fn push(&mut self, piece: Bytes) {
-        self.len += piece.len();
-        if piece.len() < SHORT {
-            self.tail.extend_from_slice(&piece);
-            return;
-        }
-        self.close_tail();
-        self.pieces.push(piece);
-    }
-
-    /// All of it, in order; nothing is pending afterwards.
-    pub(super) fn take(&mut self) -> Vec<Bytes> {
-        self.close_tail();
-        self.len = 0;
-        std::mem::take(&mut self.pieces)
-    }
-
-    /// All of it as one piece; it stays pending.
-    pub(super) fn joined(&self) -> Bytes {
-        let mut joined = BytesMut::with_capacity(self.len);
-        for piece in &self.pieces {
-            joined.extend_from_slice(piece);
-        }
-        joined.extend_from_slice(&self.tail);
-        joined.freeze()
-    }
-
-    fn close_tail(&mut self) {
-        if !self.tail.is_empty() {
-            self.pieces.push(self.tail.split().freeze());
-        }
+    /// How much of one upload may be written before it is hashed, as the open ones share it.
+    fn ahead(&self) -> Ahead {
+        Ahead::share(self.settings.ahead, self.slots.len())
     }
 }
 
@@ -418,16 +422,16 @@ fn toward_end(most: usize, left: u64) -> usize {
     half.clamp(LEAST_WRITE, most)
 }
 
-/// Reads the first `end` bytes of a file, in pieces.
+/// Reads a part of a file, in pieces.
 pub(super) fn read_pieces(
     file: &dyn DiskFile,
-    end: u64,
+    part: Range<u64>,
     mut take: impl FnMut(&[u8]),
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; READ];
-    let mut offset = 0;
-    while offset < end {
-        let len = usize::try_from(end - offset).map_or(READ, |left| left.min(READ));
+    let mut offset = part.start;
+    while offset < part.end {
+        let len = usize::try_from(part.end - offset).map_or(READ, |left| left.min(READ));
         file.read_exact_at(&mut buffer[..len], offset)?;
         take(&buffer[..len]);
         offset += len as u64;

@@ -1,5 +1,5 @@
 //! A process killed with SIGKILL in the middle of an upload: the next one continues at the offset
-//! it reported, and finishes without reading a byte again.
+//! it reported, and finishes.
 //!
 //! The process is this test binary, started once more for one test with a folder in its
 //! environment.
@@ -14,6 +14,10 @@ use std::sync::Arc;
 
 /// Set for the process that will be killed.
 const FOLDER: &str = "FLOUNDR_TEST_KILL_FOLDER";
+const PIECE: &str = "FLOUNDR_TEST_KILL_PIECE";
+
+/// Bytes that come at once: from a client that is hashed as it comes, and one that is ahead of the hash.
+const PIECES: [usize; 2] = [300_000, 2_000_000];
 
 /// Bytes at rest when the process is killed.
 const AT_REST: usize = 5_000_000;
@@ -25,10 +29,17 @@ const WHOLE: usize = 8_000_000;
 #[tokio::test]
 async fn an_upload_continues_after_a_kill() {
     if let Ok(folder) = std::env::var(FOLDER) {
-        return upload_until_killed(Path::new(&folder)).await;
+        let piece = std::env::var(PIECE).unwrap().parse().unwrap();
+        return upload_until_killed(Path::new(&folder), piece).await;
     }
+    for piece in PIECES {
+        kill_and_continue(piece).await;
+    }
+}
+
+async fn kill_and_continue(piece: usize) {
     let folder = tempfile::tempdir().unwrap();
-    let id = start_and_kill(folder.path());
+    let id = start_and_kill(folder.path(), piece);
     let engine = open(folder.path(), &Arc::new(Hands::default())).await;
     let repository = engine.repository(&"killed".parse().unwrap());
     let offset = repository.upload_status(&id).await.unwrap().offset;
@@ -44,7 +55,7 @@ async fn an_upload_continues_after_a_kill() {
     assert_eq!(engine.audit().await.unwrap(), Vec::<String>::new());
 }
 
-fn start_and_kill(folder: &Path) -> UploadId {
+fn start_and_kill(folder: &Path, piece: usize) -> UploadId {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
@@ -52,6 +63,7 @@ fn start_and_kill(folder: &Path) -> UploadId {
             "--nocapture",
         ])
         .env(FOLDER, folder)
+        .env(PIECE, piece.to_string())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -67,13 +79,14 @@ fn start_and_kill(folder: &Path) -> UploadId {
         .unwrap()
 }
 
-async fn upload_until_killed(folder: &Path) {
+async fn upload_until_killed(folder: &Path, piece: usize) {
     let engine = open(folder, &Arc::new(Hands::default())).await;
     let repository = engine.repository(&"killed".parse().unwrap());
     let mut session = repository.start_upload(Algorithm::Sha256).unwrap();
     let id = session.id();
     let whole = content(WHOLE, 3);
-    for piece in whole.slice(..AT_REST).chunks(300_000) {
+    session.announce(AT_REST as u64);
+    for piece in whole.slice(..AT_REST).chunks(piece) {
         session
             .append(bytes::Bytes::copy_from_slice(piece))
             .await

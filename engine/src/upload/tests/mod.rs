@@ -6,6 +6,7 @@ mod ends; // finish, cancel, expiry, and what each leaves behind
 mod failures; // full disks, failing disks, damaged records, failing commits
 mod model; // random appends, suspends, restarts and takeovers against a vector
 mod resume; // going on after a drop, a kill, a power cut, a takeover
+mod unhashed; // what is written and answered before it is hashed
 
 use super::record::SessionRecord;
 use super::records::Records;
@@ -48,6 +49,7 @@ const INTERESTING_SIZES: [usize; 13] = [
 
 const LIFETIME: Duration = Duration::from_hours(1);
 const SYNC_INTERVAL: u64 = 4 * 1024 * 1024;
+const AHEAD: usize = 1024 * 1024;
 
 /// A machine: its disk and its metadata outlive the process, which is `uploads`.
 struct World {
@@ -170,15 +172,28 @@ impl World {
 
     /// Changes the record of an upload at rest.
     fn edit(&self, id: &UploadId, change: impl FnOnce(&mut SessionRecord)) {
+        self.overwrite(id, &self.changed(id, change));
+    }
+
+    /// As [`World::edit`], of one that was synced last.
+    fn edit_synced(&self, id: &UploadId, change: impl FnOnce(&mut SessionRecord)) {
+        let path = Layout::new("/store").synced_session(id.key());
+        self.overwrite_file(&path, &self.changed(id, change));
+    }
+
+    fn changed(&self, id: &UploadId, change: impl FnOnce(&mut SessionRecord)) -> Vec<u8> {
         let record = self.uploads.shared.sessions.load(id.key()).unwrap();
         let mut record = record.expect("it is at rest");
         change(&mut record);
-        self.overwrite(id, &record.encode());
+        record.encode()
     }
 
     fn overwrite(&self, id: &UploadId, bytes: &[u8]) {
-        let path = Layout::new("/store").session(id.key());
-        let file = self.disk.open(&path, false).unwrap();
+        self.overwrite_file(&Layout::new("/store").session(id.key()), bytes);
+    }
+
+    fn overwrite_file(&self, path: &Path, bytes: &[u8]) {
+        let file = self.disk.open(path, false).unwrap();
         file.set_len(0).unwrap();
         file.write_all_at(&[IoSlice::new(bytes)], 0).unwrap();
     }
@@ -259,6 +274,7 @@ fn process_on(disk: &MemoryDisk, records: &Arc<FakeRecords>) -> Uploads {
         upload_lifetime: LIFETIME,
         upload_sync_interval: SYNC_INTERVAL,
         upload_write: 256 * 1024,
+        upload_ahead: AHEAD,
         ..Options::new("/store")
     };
     Uploads::new(Arc::clone(records), Arc::new(store), &options).unwrap()

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 #[derive(Debug, Clone)]
 enum Step {
     Append(usize),
+    /// A whole request of a client that is ahead of the hash.
+    Chunk(usize),
     Suspend,
     Drop,
     TakeOver,
@@ -21,6 +23,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => prop_oneof![0..100_usize, 8_000..9_000_usize, 200_000..3_000_000_usize]
             .prop_map(Step::Append),
+        4 => (0..3_000_000_usize).prop_map(Step::Chunk),
         2 => Just(Step::Suspend),
         1 => Just(Step::Drop),
         1 => Just(Step::TakeOver),
@@ -43,6 +46,14 @@ async fn run(steps: Vec<Step>, algorithm: Algorithm, claimed: Algorithm) {
                 let piece = source.slice(start..(start + len).min(source.len()));
                 model.extend_from_slice(&piece);
                 session.append(piece).await.unwrap();
+            }
+            Step::Chunk(len) => {
+                let piece = source.slice(..len);
+                model.extend_from_slice(&piece);
+                session.announce(len as u64);
+                for piece in piece.chunks(400_000) {
+                    session.append(piece.to_vec().into()).await.unwrap();
+                }
             }
             Step::Suspend => {
                 assert_eq!(session.suspend().await.unwrap(), model.len() as u64);

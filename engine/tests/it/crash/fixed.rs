@@ -57,6 +57,21 @@ fn the_file_of_an_upload_that_ended_before_the_last_start_does_not_come_back() {
     );
 }
 
+/// Of two requests only the first has enough bytes to be synced.
+#[test]
+fn what_was_synced_of_an_upload_counts_after_a_power_cut_whatever_was_written_behind_it() {
+    let append = |len| Operation::Append { slot: 0, len };
+    for synced in [600, 300_000, 300_001] {
+        let operations = vec![Operation::Open, append(synced), append(7), push(1, SMALL)];
+        let plan = Plan {
+            sync_interval: 500,
+            ..Plan::fixed(Durability::Durable, operations)
+        };
+        let points = crash_everywhere(&plan, 1, 8).unwrap_or_else(|fault| panic!("{fault}"));
+        assert!(points > 9, "there were no changes to crash at");
+    }
+}
+
 /// The clock that says so must not be behind after the crash.
 #[test]
 fn an_upload_that_expired_does_not_come_back() {

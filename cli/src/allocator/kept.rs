@@ -1,0 +1,178 @@
+//! [`Kept`]: the long blocks that were given back last, for who needs one next.
+//!
+//! What a connection reads an upload into is 2 MiB long and free again as soon as it is hashed and written, two
+//! milliseconds later. mimalloc gives memory that is free back to the system after a while, so that the next to
+//! use it takes 512 page faults; with four of these blocks in front of it an upload in chunks takes a tenth of
+//! them.
+//!
+//! Invariants:
+//! 1. A block that is kept is nobody's, is [`LENGTH`] long, and came from the allocator behind.
+//! 2. At most [`MOST`] are kept, and none once [`SEEN`] middle blocks were asked for and no long one: then many
+//!    uploads share the memory, and read less at once.
+
+use std::alloc::Layout;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+/// Bytes of every long block, however many of them were asked for: those at the end are not touched. The longest
+/// read, what may lie in front of it, and some.
+const LENGTH: usize = 2 * 1024 * 1024 + 128 * 1024;
+/// The layout of a long block whose alignment does not matter.
+pub(super) const LAYOUT: Layout = Layout::new::<[u8; LENGTH]>();
+/// Least bytes of a long block, and of a middle one.
+const LONG: usize = 1024 * 1024;
+const MIDDLE: usize = 32 * 1024;
+/// Blocks that are kept: 8.5 MiB. What lies in the queue of one upload's writes, and what it reads into.
+const MOST: usize = 4;
+/// Middle blocks after which nobody misses the long ones.
+const SEEN: usize = 256;
+
+/// What a block is to this module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// It may be kept; asked for as this layout.
+    Long(Layout),
+    /// It is not kept; many of them mean that no long ones are needed.
+    Middle,
+    /// Nothing.
+    Other,
+}
+
+/// The blocks that are kept (see the module's invariants).
+#[derive(Debug)]
+pub(super) struct Kept {
+    blocks: [AtomicPtr<u8>; MOST],
+    /// Middle blocks that were asked for since the last long one was used.
+    seen: AtomicUsize,
+}
+
+// === impl Class ===
+
+impl Class {
+    pub(super) fn of(layout: Layout) -> Self {
+        let (size, align) = (layout.size(), layout.align());
+        match Layout::from_size_align(LENGTH, align) {
+            Ok(long) if (LONG..=LENGTH).contains(&size) && align <= align_of::<u128>() => {
+                Self::Long(long)
+            }
+            _ if (MIDDLE..LONG).contains(&size) => Self::Middle,
+            _ => Self::Other,
+        }
+    }
+}
+
+// === impl Kept ===
+
+impl Kept {
+    pub(super) const fn new() -> Self {
+        Self {
+            blocks: [const { AtomicPtr::new(ptr::null_mut()) }; MOST],
+            seen: AtomicUsize::new(0),
+        }
+    }
+
+    /// The block that was kept last, if there is one: most of it is in the cache.
+    pub(super) fn take(&self) -> Option<*mut u8> {
+        self.seen.store(0, Ordering::Relaxed);
+        self.blocks.iter().rev().find_map(take)
+    }
+
+    /// Keeps a block, or not if there are enough; whether it does.
+    pub(super) fn keep(&self, block: *mut u8) -> bool {
+        self.seen.store(0, Ordering::Relaxed);
+        let empty = ptr::null_mut();
+        self.blocks.iter().any(|place| {
+            place
+                .compare_exchange(empty, block, Ordering::Release, Ordering::Relaxed)
+                .is_ok()
+        })
+    }
+
+    /// Notes that a middle block was asked for. Whether it is time to [`Kept::take`] all there are and give them
+    /// back.
+    pub(super) fn are_missed_by_nobody(&self) -> bool {
+        self.seen.fetch_add(1, Ordering::Relaxed) == SEEN
+    }
+}
+
+fn take(place: &AtomicPtr<u8>) -> Option<*mut u8> {
+    if place.load(Ordering::Relaxed).is_null() {
+        return None;
+    }
+    let block = place.swap(ptr::null_mut(), Ordering::Acquire);
+    (!block.is_null()).then_some(block)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The class of so many bytes.
+    fn class(size: usize, align: usize) -> Class {
+        Class::of(Layout::from_size_align(size, align).unwrap())
+    }
+
+    /// Addresses, at which nobody looks.
+    fn block(number: usize) -> *mut u8 {
+        ptr::without_provenance_mut(number * LENGTH)
+    }
+
+    fn all(kept: &Kept) -> Vec<*mut u8> {
+        std::iter::from_fn(|| kept.take()).collect()
+    }
+
+    #[test]
+    fn what_a_connection_reads_into_is_long_and_little_else_is() {
+        let long = Layout::from_size_align(LENGTH, 1).unwrap();
+        for (size, expected) in [
+            (1, Class::Other),
+            (MIDDLE - 1, Class::Other),
+            (MIDDLE, Class::Middle),
+            (LONG - 1, Class::Middle),
+            (LONG, Class::Long(long)),
+            (2 * 1024 * 1024, Class::Long(long)),
+            (LENGTH, Class::Long(long)),
+            (LENGTH + 1, Class::Other),
+            (usize::MAX / 4, Class::Other),
+        ] {
+            assert_eq!(class(size, 1), expected, "{size}");
+        }
+        assert!(matches!(class(LONG, 16), Class::Long(long) if long.align() == 16));
+        assert_eq!(class(LONG, 4096), Class::Other, "a block may lie anywhere");
+    }
+
+    #[test]
+    fn the_last_blocks_are_kept_and_the_last_of_them_comes_first() {
+        let kept = Kept::new();
+        assert_eq!(kept.take(), None);
+        for number in 1..=MOST {
+            assert!(kept.keep(block(number)));
+        }
+        assert!(!kept.keep(block(9)), "there are enough");
+        let expected: Vec<_> = (1..=MOST).rev().map(block).collect();
+        assert_eq!(all(&kept), expected);
+        assert!(kept.keep(block(9)));
+        assert_eq!(all(&kept), [block(9)]);
+    }
+
+    #[test]
+    fn who_asks_only_for_middle_blocks_misses_no_long_ones() {
+        let kept = Kept::new();
+        let uses: [fn(&Kept); 3] = [
+            |_| {},
+            |kept| {
+                kept.take();
+            },
+            |kept| {
+                kept.keep(block(1));
+            },
+        ];
+        for with_long in uses {
+            with_long(&kept);
+            for _ in 0..SEEN {
+                assert!(!kept.are_missed_by_nobody());
+            }
+            assert!(kept.are_missed_by_nobody());
+        }
+    }
+}
