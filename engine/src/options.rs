@@ -65,9 +65,10 @@ pub struct Options {
     /// memory back to its host has to ask for each time: a third as fast. At least 128 KiB, whatever
     /// it says.
     pub upload_write: usize,
-    /// Bytes at the end of a request that are written before they are hashed, if their client is ahead
-    /// of the hash; many uploads share them. 6 MiB: with the last read whole, what lies in a socket when
-    /// its client has sent all. Zero: none.
+    /// Bytes at the end of a chunk that are written before they are hashed, if a quarter of them comes at
+    /// once; of two uploads half as many, and none of five. Memory: up to twice of it, when uploads begin one
+    /// after the other. 6 MiB: what lies in a socket when its client has sent all, and a part of the read
+    /// before. Zero: none.
     pub upload_ahead: usize,
     /// Bytes that are kept on the disk so that deletions succeed when it is full otherwise; zero
     /// keeps none. 12 MiB: a batch of the collector changes one to two thousand pages of 4 KiB.

@@ -75,9 +75,9 @@ impl Allocator {
     unsafe_code,
     reason = "an allocator is one: a safe one would have to give every block a type"
 )]
-// SAFETY: every block is mimalloc's, of the layout that was asked for or, if that is long, of a longer one with
-// the same alignment. A long block that is kept was given back, so nobody has it; whoever takes it out of `kept`
-// is the only one. `layout` is passed on as it came, and where it is not, only its size is another one.
+// SAFETY: every block is mimalloc's, asked for and given back by the same layout: what its holder asked for, or
+// `kept::LAYOUT` if that is long, which is at least as long and as aligned. A block that is kept was given back, so
+// nobody has it, and whoever takes it out of `kept` is the only one.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match Class::of(layout) {
@@ -88,32 +88,33 @@ unsafe impl GlobalAlloc for Allocator {
                 }
                 unsafe { MiMalloc.alloc(layout) }
             }
-            Class::Long(long) => {
+            Class::Long => {
                 let kept = self.kept.take();
-                kept.unwrap_or_else(|| unsafe { MiMalloc.alloc(long) })
+                kept.unwrap_or_else(|| unsafe { MiMalloc.alloc(kept::LAYOUT) })
             }
         }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         match Class::of(layout) {
-            Class::Long(long) => unsafe { MiMalloc.alloc_zeroed(long) },
+            Class::Long => unsafe { MiMalloc.alloc_zeroed(kept::LAYOUT) },
             _ => unsafe { MiMalloc.alloc_zeroed(layout) },
         }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        let is_long = matches!(Class::of(layout), Class::Long(_));
-        if !(is_long && self.kept.keep(block)) {
-            unsafe { MiMalloc.dealloc(block, layout) };
+        match Class::of(layout) {
+            Class::Long if self.kept.keep(block) => {}
+            Class::Long => unsafe { MiMalloc.dealloc(block, kept::LAYOUT) },
+            _ => unsafe { MiMalloc.dealloc(block, layout) },
         }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let new = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
         match (Class::of(layout), Class::of(new)) {
-            (Class::Long(_), Class::Long(_)) => block,
-            (Class::Long(_), _) | (_, Class::Long(_)) => {
+            (Class::Long, Class::Long) => block,
+            (Class::Long, _) | (_, Class::Long) => {
                 let moved = unsafe { self.alloc(new) };
                 if !moved.is_null() {
                     let len = layout.size().min(size);

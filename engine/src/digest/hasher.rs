@@ -1,7 +1,7 @@
 //! [`Hasher`]: a digest computed in pieces, whose state can be saved between two of them.
 //!
 //! An upload that goes on after a restart continues from a saved [`HasherState`] and re-reads
-//! nothing. Invariants:
+//! nothing of what that has taken in. Invariants:
 //! 1. A hasher restored from `save()` gives, for the same further input, the same digest.
 //! 2. A state says which algorithm and which layout made it; anything else is refused, and the
 //!    caller re-reads the content. A state never restores to a hasher of other content: sidecar

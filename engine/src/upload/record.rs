@@ -20,6 +20,9 @@ const VERSION: u8 = 2;
 /// As [`VERSION`], where every checkpoint has hashed all of its bytes and does not say so.
 const ALL_HASHED: u8 = 1;
 
+/// Bytes no upload has: sums of such offsets do not overflow.
+const MOST: u64 = 1 << 58;
+
 /// What is kept of an upload at rest (see the module's invariants).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SessionRecord {
@@ -130,7 +133,8 @@ impl SessionRecord {
             written, synced, ..
         } = self;
         let is_inside = |checkpoint: &Checkpoint| checkpoint.hashed <= checkpoint.offset;
-        is_inside(written)
+        written.offset <= MOST
+            && is_inside(written)
             && is_inside(synced)
             && synced.offset <= written.offset
             && synced.hashed <= written.hashed
@@ -288,7 +292,8 @@ mod tests {
 
     #[test]
     fn a_record_whose_checksum_is_right_and_whose_parts_are_not_is_refused() {
-        let wrong: [fn(&mut SessionRecord); 5] = [
+        let wrong: [fn(&mut SessionRecord); 6] = [
+            |record| record.written.offset = MOST + 1,
             |record| record.checks.truncate(1),
             |record| record.written.offset = record.written.hashed - 1,
             |record| record.synced.offset = record.synced.hashed - 1,

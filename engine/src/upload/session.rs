@@ -23,6 +23,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 /// The one open writer of an upload (see the invariants of [`crate::upload`]).
@@ -38,8 +39,16 @@ pub struct UploadSession {
     hold: Option<Hold>,
     id: UploadId,
     offset: u64,
-    /// Bytes announced and not taken in yet, if any were announced.
-    announced: Option<u64>,
+    announced: Option<Announced>,
+}
+
+/// What is known of a request before it has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Announced {
+    /// Bytes that were not taken in yet.
+    pub(super) left: u64,
+    /// Whether the upload is to rest behind them.
+    pub(super) is_chunk: bool,
 }
 
 /// A session's hold on its upload.
@@ -81,10 +90,21 @@ impl UploadSession {
     }
 
     /// Says how many bytes are about to be appended. Only a hint: the last writes are made smaller, so
-    /// that little is left to be written once the last byte has come, and the last bytes, when they come
-    /// faster than they are hashed, are hashed behind that (see `Options::upload_ahead`).
+    /// that little is left to be written once the last byte has come.
     pub fn announce(&mut self, bytes: u64) {
-        self.announced = Some(bytes);
+        self.announced = Some(Announced {
+            left: bytes,
+            is_chunk: false,
+        });
+    }
+
+    /// As [`UploadSession::announce`], of bytes behind which the upload is suspended. The last of them, when
+    /// they come faster than they are hashed, are hashed behind that (see `Options::upload_ahead`).
+    pub fn announce_chunk(&mut self, bytes: u64) {
+        self.announced = Some(Announced {
+            left: bytes,
+            is_chunk: true,
+        });
     }
 
     /// Takes in the next bytes: hashes them, if another upload has some as well together with those, and
@@ -106,7 +126,9 @@ impl UploadSession {
         hold.expect_current()?;
         let writer = place.as_mut().ok_or(UploadError::Unknown(self.id))?;
         let len = content.len() as u64;
-        self.announced = (self.announced).map(|bytes| bytes.saturating_sub(len));
+        if let Some(announced) = &mut self.announced {
+            announced.left = announced.left.saturating_sub(len);
+        }
         let outcome = writer.append(content, self.announced).await;
         match &writer.failed {
             None => {
@@ -295,7 +317,9 @@ impl Hold {
     fn await_next(self, mut place: Place, mut writer: Box<Writer>) {
         let shared = Arc::clone(&self.shared);
         shared.spawn(async move {
-            while self.slot.is_current(self.epoch) && writer.hash_next().await {}
+            while self.slot.is_current(self.epoch) && writer.hash_next().await {
+                yield_now().await; // the next request may wait for this thread
+            }
             *place = Some(writer);
             drop(place);
             let shared = Arc::clone(&self.shared);
@@ -314,15 +338,16 @@ impl Hold {
 
     /// Brings the upload to rest in the background, unless it is or a later request has it.
     fn let_go(self) {
+        let place = Arc::clone(&self.slot.writer).try_lock_owned();
+        // Looked at under the lock: a later request may have taken the writer over just now.
         if self.expect_current().is_err() {
             return;
         }
-        if let Ok(mut place) = self.slot.writer.try_lock()
+        if let Ok(mut place) = place
             && place.as_ref().is_none_or(|writer| writer.is_at_rest())
         {
             *place = None;
-            self.slot.file().set(None);
-            self.slot.show(Seen::Nothing);
+            self.leave(place, Seen::Nothing);
             return;
         }
         let shared = Arc::clone(&self.shared);

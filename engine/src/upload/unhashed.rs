@@ -11,6 +11,10 @@ use std::collections::VecDeque;
 /// comes, and of many, who share the memory, too: those are hashed as they come.
 const PARTS: usize = 4;
 
+/// Of what has to come at once first, the part that has to behind it: of shorter pieces each would hold a whole
+/// buffer. But for the last one.
+const SHORTER: usize = 8;
+
 /// Bytes that are hashed at once: between two steps it is seen that what was waited for is there.
 const STEP: usize = 128 * 1024;
 
@@ -46,9 +50,16 @@ impl Ahead {
 
 impl Unhashed {
     /// Whether `piece` may wait for the hash, behind which `left` more bytes are known to come in its
-    /// request: they may as well then.
+    /// request, so that those may as well.
     pub(super) fn may_take(&self, piece: &[u8], left: u64, ahead: Ahead) -> bool {
-        let is_ahead = !self.is_empty() || piece.len() >= ahead.least;
+        let least = if self.is_empty() {
+            ahead.least
+        } else if left > 0 {
+            ahead.least / SHORTER
+        } else {
+            0
+        };
+        let is_ahead = piece.len() >= least;
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let all = self.len.saturating_add(piece.len()).saturating_add(left);
         is_ahead && all <= ahead.most
@@ -131,9 +142,12 @@ mod tests {
     fn what_comes_behind_bytes_that_wait_does_too_while_all_of_them_are_few() {
         let mut unhashed = Unhashed::default();
         unhashed.push(piece(300_000));
-        assert!(unhashed.may_take(&piece(1), 99_999, ALONE));
-        assert!(!unhashed.may_take(&piece(1), 100_000, ALONE));
+        assert!(unhashed.may_take(&piece(12_500), 87_500, ALONE));
+        assert!(!unhashed.may_take(&piece(12_500), 87_501, ALONE));
         assert!(!unhashed.may_take(&piece(100_001), 0, ALONE));
+        // Of short ones the last one alone: each holds a buffer.
+        assert!(!unhashed.may_take(&piece(12_499), 1, ALONE));
+        assert!(unhashed.may_take(&piece(1), 0, ALONE));
         // Another upload began, so that there is less for each.
         assert!(!unhashed.may_take(&piece(1), 0, Ahead::share(400_000, 2)));
     }

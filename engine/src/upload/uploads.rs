@@ -190,7 +190,7 @@ impl Uploads {
         Ok(UploadStatus { offset, algorithm })
     }
 
-    /// How many uploads somebody works on now.
+    /// How many uploads somebody works on now, or is awaited to.
     pub(crate) fn open_count(&self) -> usize {
         self.shared.slots.len()
     }

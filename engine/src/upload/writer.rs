@@ -18,6 +18,7 @@ use super::job::Job;
 use super::pending::Pending;
 use super::queue::WriteQueue;
 use super::record::{Checkpoint, SessionRecord};
+use super::session::Announced;
 use super::slots::LiveFile;
 use super::unhashed::{Ahead, Unhashed};
 use super::uploads::Shared;
@@ -159,21 +160,23 @@ impl Writer {
         at_rest.is_some_and(|written| written.hashed < written.offset)
     }
 
-    /// Takes in the next bytes, behind which `announced` more are known to come.
+    /// Takes in the next bytes; `announced` says what is known to come behind them.
     pub(super) async fn append(
         &mut self,
         mut content: Bytes,
-        announced: Option<u64>,
+        announced: Option<Announced>,
     ) -> Result<(), StorageError> {
         self.check()?;
         let most = self.shared.write_size();
-        let waits = announced
-            .is_some_and(|left| (self.unhashed).may_take(&content, left, self.shared.ahead()));
+        let chunk = announced.filter(|announced| announced.is_chunk);
+        let waits = chunk.is_some_and(|Announced { left, .. }| {
+            (self.unhashed).may_take(&content, left, self.shared.ahead())
+        });
         if !waits {
             self.catch_up().await;
         }
         loop {
-            let left = announced.map(|bytes| bytes + content.len() as u64);
+            let left = announced.map(|announced| announced.left + content.len() as u64);
             let write = left.map_or(most, |left| toward_end(most, left));
             if self.pending.len() >= write {
                 self.flush(Mark::IfDue).await?;

@@ -85,7 +85,7 @@ async fn upload_until_killed(folder: &Path, piece: usize) {
     let mut session = repository.start_upload(Algorithm::Sha256).unwrap();
     let id = session.id();
     let whole = content(WHOLE, 3);
-    session.announce(AT_REST as u64);
+    session.announce_chunk(AT_REST as u64);
     for piece in whole.slice(..AT_REST).chunks(piece) {
         session
             .append(bytes::Bytes::copy_from_slice(piece))

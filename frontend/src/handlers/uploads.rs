@@ -62,6 +62,8 @@ struct Content<'a, B> {
     rest: &'a mut B,
     /// How many bytes were announced, by `Content-Range` or `Content-Length`.
     expected: Option<u64>,
+    /// Whether the session rests behind them.
+    is_chunk: bool,
 }
 
 /// `POST`: mounts, takes the whole blob, or opens a session.
@@ -95,6 +97,7 @@ pub(super) async fn start<B: Incoming>(
                 first,
                 rest: body,
                 expected,
+                is_chunk: false,
             };
             return whole(&target, digest, blob).await;
         }
@@ -303,6 +306,7 @@ async fn receive<B: Incoming>(
         first: None,
         rest: body,
         expected,
+        is_chunk: digest.is_none(),
     };
     let mut session = repository.resume_upload(id).await?;
     let fed = async {
@@ -414,8 +418,10 @@ impl<B: Incoming> Content<'_, B> {
         session: &mut UploadSession,
         reservation: &mut Reservation,
     ) -> Result<(), ApiError> {
-        if let Some(expected) = self.expected {
-            session.announce(expected);
+        match self.expected {
+            Some(expected) if self.is_chunk => session.announce_chunk(expected),
+            Some(expected) => session.announce(expected),
+            None => {}
         }
         let mut received = 0_u64;
         while let Some(piece) = self.next().await? {

@@ -1,12 +1,12 @@
 //! Uploads on a disk in memory, with records that are no database.
 
-mod ahead; // writes that wait in a queue while more arrives
 mod at_once; // several at once, hashed together
 mod ends; // finish, cancel, expiry, and what each leaves behind
 mod failures; // full disks, failing disks, damaged records, failing commits
 mod model; // random appends, suspends, restarts and takeovers against a vector
 mod resume; // going on after a drop, a kill, a power cut, a takeover
 mod unhashed; // what is written and answered before it is hashed
+mod waiting; // writes that wait in a queue while more arrives
 
 use super::record::SessionRecord;
 use super::records::Records;

@@ -50,7 +50,7 @@ async fn run(steps: Vec<Step>, algorithm: Algorithm, claimed: Algorithm) {
             Step::Chunk(len) => {
                 let piece = source.slice(..len);
                 model.extend_from_slice(&piece);
-                session.announce(len as u64);
+                session.announce_chunk(len as u64);
                 for piece in piece.chunks(400_000) {
                     session.append(piece.to_vec().into()).await.unwrap();
                 }
