@@ -8,12 +8,12 @@
 //! Invariants:
 //! 1. A block that is kept is nobody's, and came from the allocator behind as one of [`LAYOUT`].
 //! 2. At most [`MOST`] are kept. All are given back when [`SEEN`] middle blocks were asked for since the last long
-//!    one was used: then many uploads share the memory, and read less at once. A process that does nothing any
-//!    more keeps them.
+//!    one was used: then many uploads share the memory, and read less at once. And so they are when none was used
+//!    between two looks at that.
 
 use std::alloc::Layout;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 /// Bytes of every long block, however many of them were asked for: those at the end are not touched. The longest
 /// read, what may lie in front of it, and some.
@@ -48,6 +48,8 @@ pub(super) struct Kept {
     blocks: [AtomicPtr<u8>; MOST],
     /// Middle blocks that were asked for since the last long one was used.
     seen: AtomicUsize,
+    /// Whether a long block was used since that was looked at.
+    is_used: AtomicBool,
 }
 
 // === impl Class ===
@@ -72,12 +74,13 @@ impl Kept {
         Self {
             blocks: [const { AtomicPtr::new(ptr::null_mut()) }; MOST],
             seen: AtomicUsize::new(0),
+            is_used: AtomicBool::new(false),
         }
     }
 
     /// The block that was kept last, if there is one: most of it is in the cache.
     pub(super) fn take(&self) -> Option<*mut u8> {
-        self.seen.store(0, Ordering::Relaxed);
+        self.note_use();
         self.blocks.iter().rev().find_map(take)
     }
 
@@ -90,8 +93,19 @@ impl Kept {
                 .is_ok()
         });
         // Behind it: a block is kept for at least so many middle ones more, and not for good.
-        self.seen.store(0, Ordering::Relaxed);
+        self.note_use();
         is_kept
+    }
+
+    fn note_use(&self) {
+        self.seen.store(0, Ordering::Relaxed);
+        self.is_used.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether no long block was used since this was asked last. Then it is time to [`Kept::take`] all there are
+    /// and give them back.
+    pub(super) fn are_unused(&self) -> bool {
+        !self.is_used.swap(false, Ordering::Relaxed)
     }
 
     /// Notes that a middle block was asked for. Whether it is time to [`Kept::take`] all there are and give them
@@ -182,5 +196,17 @@ mod tests {
             }
             assert!(kept.are_missed_by_nobody());
         }
+    }
+
+    #[test]
+    fn what_was_not_used_between_two_looks_is_unused() {
+        let kept = Kept::new();
+        assert!(kept.are_unused());
+        kept.keep(block(1));
+        assert!(!kept.are_unused());
+        assert!(kept.are_unused());
+        kept.take();
+        assert!(!kept.are_unused());
+        assert!(kept.are_unused());
     }
 }

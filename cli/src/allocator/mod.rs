@@ -7,6 +7,11 @@ use libmimalloc_sys::{mi_option_set_default, mi_option_t};
 use mimalloc::MiMalloc;
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::c_long;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How often a server looks whether the long blocks it keeps are used.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A small request is a few dozen allocations; see `docs/benchmarks.md` for what this one saves.
 #[global_allocator]
@@ -53,6 +58,16 @@ pub(crate) fn set_up() {
         unsafe {
             mi_option_set_default(place, value);
         };
+    }
+}
+
+/// Gives the long blocks back that nobody uses, as long as it is polled: a server that rests keeps none.
+pub(crate) async fn give_back_unused() {
+    loop {
+        sleep(LOOK).await;
+        if ALLOCATOR.kept.are_unused() {
+            ALLOCATOR.give_back();
+        }
     }
 }
 

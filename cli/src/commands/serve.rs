@@ -16,7 +16,7 @@ use super::{Failure, accounts, store};
 use crate::args::MissingChoice;
 use crate::config::{Config, Resolved, ServeConfig, Setting, TlsConfig};
 use crate::output::{self, Welcome};
-use crate::{client, log};
+use crate::{allocator, client, log};
 use anyhow::{Context as _, Result, anyhow, bail};
 use floundr_engine::Engine;
 use floundr_frontend as frontend;
@@ -53,6 +53,7 @@ pub(crate) fn run(resolved: &Resolved) -> Result<(), Failure> {
         tracing::warn!("cannot raise the limit of open files: {error}");
     }
     let runtime = store::runtime().map_err(Failure::Run)?;
+    runtime.spawn(allocator::give_back_unused());
     let served = runtime.block_on(serve(resolved, config));
     // Threads that still wait for a client or the disk must not hold up the end.
     runtime.shutdown_background();
