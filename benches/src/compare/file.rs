@@ -351,7 +351,10 @@ mod tests {
             "{error}"
         );
         assert!(!error.contains("swordfish"), "{error}");
-        assert!(!format!("{:?}", parse(&text.replace("pasw", "passw"))).contains("swordfish"));
+        let whole = text.replace("pin = ", "token = '/t'\npassword = ");
+        let contenders = parse(&whole).unwrap();
+        assert_eq!(contenders[0].login.as_ref().unwrap().password, "swordfish");
+        assert!(!format!("{contenders:?}").contains("swordfish"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! What a connection reads an upload into is 2 MiB long and free again as soon as it is hashed and written, two
 //! milliseconds later. mimalloc gives memory that is free back to the system after a while, so that the next to
-//! use it takes 512 page faults; with four of these blocks in front of it an upload in chunks takes a tenth of
+//! use it takes 512 page faults; with four of these blocks in front of it an upload in chunks takes a fifth of
 //! them.
 //!
 //! Invariants:
