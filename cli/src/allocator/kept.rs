@@ -97,6 +97,13 @@ impl Kept {
         is_kept
     }
 
+    /// Whether there is a block to take.
+    #[cfg(test)]
+    pub(super) fn is_one_kept(&self) -> bool {
+        let mut blocks = self.blocks.iter();
+        blocks.any(|place| !place.load(Ordering::Relaxed).is_null())
+    }
+
     fn note_use(&self) {
         self.seen.store(0, Ordering::Relaxed);
         self.is_used.store(true, Ordering::Relaxed);

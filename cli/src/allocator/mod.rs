@@ -63,17 +63,21 @@ pub(crate) fn set_up() {
 
 /// Gives the long blocks back that nobody uses, as long as it is polled: a server that rests keeps none.
 pub(crate) async fn give_back_unused() {
-    loop {
-        sleep(LOOK).await;
-        if ALLOCATOR.kept.are_unused() {
-            ALLOCATOR.give_back();
-        }
-    }
+    ALLOCATOR.give_back_unused().await;
 }
 
 // === impl Allocator ===
 
 impl Allocator {
+    async fn give_back_unused(&self) {
+        loop {
+            sleep(LOOK).await;
+            if self.kept.are_unused() {
+                self.give_back();
+            }
+        }
+    }
+
     /// Gives all that is kept back to mimalloc.
     fn give_back(&self) {
         while let Some(block) = self.kept.take() {
@@ -149,6 +153,7 @@ mod tests {
     use std::collections::VecDeque;
     use std::process::Command;
     use std::thread;
+    use tokio::time::timeout;
 
     /// What the environment calls the choices, and what mimalloc has without them.
     const NAMES: [(&str, c_long); 2] = [
@@ -237,5 +242,20 @@ mod tests {
                 scope.spawn(move || use_blocks(&lengths, mark));
             }
         });
+    }
+
+    #[tokio::test]
+    async fn a_server_that_rests_gives_the_blocks_that_it_keeps_back() {
+        let allocator = Allocator { kept: Kept::new() };
+        #[expect(unsafe_code, reason = "takes a block and gives it back")]
+        // SAFETY: nobody uses it in between.
+        unsafe {
+            let block = allocator.alloc(kept::LAYOUT);
+            allocator.dealloc(block, kept::LAYOUT);
+        };
+        assert!(allocator.kept.is_one_kept());
+        let looking = timeout(LOOK * 3, allocator.give_back_unused());
+        assert!(looking.await.is_err(), "it has no end");
+        assert!(!allocator.kept.is_one_kept());
     }
 }
