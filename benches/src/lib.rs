@@ -6,7 +6,7 @@
 //! 3. Every measurement, start and stop is bounded in time, and no server outlives the run.
 //! 4. A failed request fails its measurement: a figure only ever counts work that succeeded.
 //!
-//! Elsewhere: arguments and printing (`main.rs`, `args.rs`). What is below HTTP belongs in [`transport`], HTTP
+//! Elsewhere: arguments and printing (`main.rs`, `args.rs`). What is below HTTP belongs in [`transport`] and `socket.rs`, HTTP
 //! itself in [`client`], but for `wrk` and the loads that write their requests themselves; who asks, in [`login`]. A
 //! new kind of load is a file in [`load`], and a row in [`compare`], which also measures the machine's own limits
 //! and draws the chart.
@@ -22,6 +22,7 @@ pub mod memory;
 pub mod process;
 pub mod reads;
 pub mod registry;
+mod socket;
 pub mod stats;
 pub mod table;
 pub mod transport;

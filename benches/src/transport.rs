@@ -17,6 +17,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::endpoint::{Endpoint, Scheme};
+use crate::socket;
 
 const HTTP1: &[u8] = b"http/1.1";
 const HTTP2: &[u8] = b"h2";
@@ -92,7 +93,7 @@ impl Transport {
         let socket = TcpStream::connect(endpoint.authority())
             .await
             .with_context(|| format!("cannot connect to {}", endpoint.authority()))?;
-        socket.set_nodelay(true).context("cannot set TCP_NODELAY")?;
+        socket::prepare(&socket)?;
         match self {
             Self::Plain => Ok(Stream::Plain(socket)),
             Self::Tls(config) => {

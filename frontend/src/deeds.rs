@@ -60,7 +60,7 @@ pub(crate) struct Doer {
 /// have been done.
 #[derive(Debug)]
 #[must_use = "it is written down when this is dropped"]
-pub(crate) struct Pending(Option<(Deed, Doer, Services)>);
+pub(crate) struct Pending(Option<Box<(Deed, Doer, Services)>>);
 
 /// The status of a request whose client did not wait for its answer, as some servers log it.
 const GIVEN_UP: u16 = 499;
@@ -69,12 +69,13 @@ const GIVEN_UP: u16 = 499;
 
 impl Pending {
     pub(crate) fn new(deed: Deed, doer: Doer, services: &Services) -> Self {
-        Self(Some((deed, doer, services.clone())))
+        Self(Some(Box::new((deed, doer, services.clone()))))
     }
 
     /// It was answered with `status`.
     pub(crate) fn answered(mut self, status: u16) {
-        if let Some((deed, doer, services)) = self.0.take() {
+        if let Some(pending) = self.0.take() {
+            let (deed, doer, services) = *pending;
             deed.record(doer, status, &services);
         }
     }
@@ -82,7 +83,8 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if let Some((deed, doer, services)) = self.0.take() {
+        if let Some(pending) = self.0.take() {
+            let (deed, doer, services) = *pending;
             deed.record(doer, GIVEN_UP, &services);
         }
     }

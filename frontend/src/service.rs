@@ -47,6 +47,9 @@ pub struct Registry<H = Context> {
     handler: H,
 }
 
+/// An answer, or why there is none.
+type Outcome = Result<Response<Body>, ApiError>;
+
 /// What answers a request whose route is known. [`Context`] is the one that serves a registry.
 pub trait Handler: Clone + Send + Sync + 'static {
     /// The answer. The request's extensions hold a [`Peer`] and a [`crate::Transport`] when it came
@@ -55,7 +58,7 @@ pub trait Handler: Clone + Send + Sync + 'static {
         &self,
         route: Route,
         request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Response<Body>, ApiError>> + Send;
+    ) -> impl Future<Output = Outcome> + Send;
 }
 
 /// Where a request came from, among its extensions.
@@ -113,11 +116,14 @@ impl<H: Handler> Registry<H> {
     }
 
     /// Answers one request, or says why the connection does not take it.
-    pub(crate) async fn respond<B>(
+    ///
+    /// The future holds little: every layer below moves it. So what needs no waiting is done before
+    /// it is made, and it is a block: an `async fn` has room for what it is given twice.
+    pub(crate) fn respond<B>(
         &self,
         request: Request<B>,
         verdict: Result<(), ApiError>,
-    ) -> Response<Answer>
+    ) -> impl Future<Output = Response<Answer>> + Send + use<'_, H, B>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
@@ -130,30 +136,51 @@ impl<H: Handler> Registry<H> {
         let expects = request.headers.contains_key(EXPECT);
         let (is_head, version) = (request.method == Method::HEAD, request.version);
         let form = Form::of(request.uri.path());
+        let answering = verdict.and_then(|()| self.begin(&mut entry, request, body));
 
-        let outcome = match verdict {
-            Ok(()) => self.answer(&mut entry, request, body).await,
-            Err(error) => {
-                drop(body);
-                Err(error)
+        async move {
+            let outcome = match answering {
+                // A handler that panics leaves nothing half-made behind: what it changes, it changes
+                // in the engine's transactions.
+                Ok(answering) => AssertUnwindSafe(answering)
+                    .catch_unwind()
+                    .await
+                    .unwrap_or_else(|panic| Err(panicked(panic.as_ref(), &entry))),
+                Err(error) => Err(error),
+            };
+            let mut response =
+                outcome.unwrap_or_else(|error| refusal(&error, form, is_head, &entry));
+            let limits = (
+                self.config.limits.discard_bytes,
+                self.config.timeouts.discard,
+            );
+            let keeps_going = leftover.discard(limits.0, limits.1, expects).await;
+            if !keeps_going && version < Version::HTTP_2 {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
             }
-        };
-
-        let mut response = outcome.unwrap_or_else(|error| refusal(&error, form, is_head, &entry));
-        let limits = (
-            self.config.limits.discard_bytes,
-            self.config.timeouts.discard,
-        );
-        let keeps_going = leftover.discard(limits.0, limits.1, expects).await;
-        if !keeps_going && version < Version::HTTP_2 {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
+            let headers = response.headers_mut();
+            headers.insert(X_REQUEST_ID.clone(), entry.id().clone());
+            let (head, body) = response.into_parts();
+            let body = entry.answer(head.status, body);
+            Response::from_parts(head, body)
         }
-        let headers = response.headers_mut();
-        headers.insert(X_REQUEST_ID.clone(), entry.id().clone());
-        let (head, body) = response.into_parts();
-        let body = entry.answer(head.status, body);
-        Response::from_parts(head, body)
+    }
+
+    /// The route; then identity, authorization and the answer itself, which are the handler's and
+    /// begin when they are waited for.
+    fn begin(
+        &self,
+        entry: &mut Entry,
+        request: Parts,
+        body: RequestBody,
+    ) -> Result<Pin<Box<impl Future<Output = Outcome> + Send + use<'_, H>>>, ApiError> {
+        let uri = &request.uri;
+        let route = Route::parse(&request.method, uri.path(), uri.query())?;
+        entry.set_route(route.label());
+        let request = Request::from_parts(request, body);
+        // Boxed: it is large, and every layer between here and the connection would move it.
+        Ok(Box::pin(self.handler.answer(route, request)))
     }
 
     /// The refusal of what never became a request, after which the connection ends: its id, its
@@ -173,27 +200,6 @@ impl<H: Handler> Registry<H> {
         let (head, body) = response.into_parts();
         let body = entry.answer(head.status, body);
         Response::from_parts(head, body)
-    }
-
-    /// Route, then identity, authorization and handler, which are the handler's.
-    async fn answer(
-        &self,
-        entry: &mut Entry,
-        request: Parts,
-        body: RequestBody,
-    ) -> Result<Response<Body>, ApiError> {
-        let uri = &request.uri;
-        let route = Route::parse(&request.method, uri.path(), uri.query())?;
-        entry.set_route(route.label());
-        let request = Request::from_parts(request, body);
-        // A handler that panics leaves nothing half-made behind: what it changes, it changes in
-        // the engine's transactions.
-        // Boxed: it is large, and every layer between here and the connection would move it.
-        let answering = Box::pin(self.handler.answer(route, request));
-        AssertUnwindSafe(answering)
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|panic| Err(panicked(panic.as_ref(), entry)))
     }
 
     pub(crate) fn config(&self) -> &Arc<Config> {
@@ -222,27 +228,31 @@ where
 }
 
 impl Handler for Context {
-    async fn answer(
+    fn answer(
         &self,
         route: Route,
         request: Request<RequestBody>,
-    ) -> Result<Response<Body>, ApiError> {
+    ) -> impl Future<Output = Outcome> + Send {
         let (parts, body) = request.into_parts();
-        let caller = match self.access().admit(&route, &parts).await {
-            Ok(caller) => caller,
-            Err(rejection) => return Err(rejection.record(&route, &parts, self.services())),
-        };
-        let deed = Deed::of(&route);
-        let deed = deed.map(|deed| Pending::new(deed, Doer::of(&caller, &parts), self.services()));
-        let outcome = handlers::dispatch(self, &caller, route, (&parts, body)).await;
-        if let Some(deed) = deed {
-            let status = match &outcome {
-                Ok(response) => response.status(),
-                Err(error) => error.status(),
+        // A block and not an `async fn`, for the room it takes: see `Registry::respond`.
+        async move {
+            let caller = match self.access().admit(&route, &parts).await {
+                Ok(caller) => caller,
+                Err(rejection) => return Err(rejection.record(&route, &parts, self.services())),
             };
-            deed.answered(status.as_u16());
+            let deed = Deed::of(&route);
+            let deed =
+                deed.map(|deed| Pending::new(deed, Doer::of(&caller, &parts), self.services()));
+            let outcome = handlers::dispatch(self, &caller, &route, (&parts, body)).await;
+            if let Some(deed) = deed {
+                let status = match &outcome {
+                    Ok(response) => response.status(),
+                    Err(error) => error.status(),
+                };
+                deed.answered(status.as_u16());
+            }
+            outcome
         }
-        outcome
     }
 }
 
@@ -346,5 +356,23 @@ mod tests {
             assert_eq!(id.len(), 16, "{id}");
             assert_ne!(id, id_for(bad));
         }
+    }
+
+    #[tokio::test]
+    async fn what_every_layer_moves_of_a_request_is_small() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = floundr_engine::Options::new(folder.path());
+        let engine = floundr_engine::Engine::open(options).await.unwrap();
+        let registry = Registry::new(Context::new(engine.clone(), Config::default()));
+        let body = http_body_util::Empty::<Bytes>::new();
+        let answer = registry
+            .handler
+            .answer(Route::Base, Request::new(RequestBody::new(body)));
+        // Both are copied as a whole for every request.
+        assert!(size_of_val(&answer) <= 1536, "{}", size_of_val(&answer));
+        let response = registry.respond(Request::new(body), Ok(()));
+        assert!(size_of_val(&response) <= 1024, "{}", size_of_val(&response));
+        drop((answer, response));
+        engine.close().await.unwrap();
     }
 }

@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::load::raw::{LONGEST, announced, expect_ok};
 use crate::load::{Tally, Target};
 use crate::login;
+use crate::socket;
 
 /// Bytes read at once.
 const READ: usize = 512 * 1024;
@@ -36,7 +37,7 @@ impl PlainPull {
         let (address, repository) = (target.endpoint.authority(), &target.repository);
         let authorization = login::line(target.authorization.as_ref())?;
         let socket = TcpStream::connect(address).with_context(|| address.to_owned())?;
-        socket.set_nodelay(true).context("cannot set TCP_NODELAY")?;
+        socket::prepare(&socket)?;
         socket
             .set_read_timeout(Some(target.limit))
             .context("cannot set a time limit")?;

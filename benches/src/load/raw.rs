@@ -17,6 +17,7 @@ use crate::load::manifest_read::{TAG, Verb};
 use crate::load::{Outcome, Tally, Target, measure};
 use crate::login;
 use crate::registry::MANIFEST;
+use crate::socket;
 
 /// Bytes of the longest answer, head and body.
 pub const LONGEST: usize = 16 * 1024;
@@ -93,7 +94,7 @@ impl Raw {
 
     async fn client(self, address: String, request: Bytes, end: Instant) -> Result<Tally> {
         let mut socket = TcpStream::connect(&address).await.context(address)?;
-        socket.set_nodelay(true).context("cannot set TCP_NODELAY")?;
+        socket::prepare(&socket)?;
         let mut tally = Tally::default();
         let mut buffer = vec![0; LONGEST];
         let mut begin = Instant::now();

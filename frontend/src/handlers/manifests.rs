@@ -27,15 +27,15 @@ use http::{Response, header};
 
 /// Where a pushed manifest goes.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct Target<'a> {
     /// The repository.
     pub(super) repository: Repository,
     /// What may be pushed into it.
     pub(super) room: Room,
     /// The tag to set or the digest it must have.
-    pub(super) reference: Reference,
+    pub(super) reference: &'a Reference,
     /// More tags to set, from `?tag=`.
-    pub(super) tags: Vec<Tag>,
+    pub(super) tags: &'a [Tag],
 }
 
 /// The repository of a request that changes it, in which the rules make tags immutable.
@@ -46,12 +46,12 @@ pub(super) fn guarded(context: &Context, caller: &Caller, name: &RepositoryName)
 
 // === impl Target ===
 
-impl Target {
+impl<'a> Target<'a> {
     pub(super) fn new(
         context: &Context,
         caller: &Caller,
         name: &RepositoryName,
-        (reference, tags): (Reference, Vec<Tag>),
+        (reference, tags): (&'a Reference, &'a [Tag]),
     ) -> Self {
         Self {
             repository: guarded(context, caller, name),
@@ -124,7 +124,7 @@ fn note_pull(repository: &Repository, digest: &Digest) {
 pub(super) async fn put<B: Incoming>(
     context: &Context,
     caller: &Caller,
-    target: Target,
+    target: Target<'_>,
     (head, body): (&Parts, &mut B),
 ) -> Result<Response<Body>, ApiError> {
     let limits = oci::Limits {
@@ -148,16 +148,16 @@ pub(super) async fn put<B: Incoming>(
         name,
         &stored.digest,
         subject.as_ref(),
-        &target.tags,
+        target.tags,
     ))
 }
 
 /// Reserves what a manifest takes. One that is there takes nothing: a full quota lets tags move.
-async fn reserve(target: &Target, bytes: &Bytes) -> Result<Reservation, ApiError> {
+async fn reserve(target: &Target<'_>, bytes: &Bytes) -> Result<Reservation, ApiError> {
     if target.room.is_unlimited() {
         return Ok(Reservation::unlimited());
     }
-    let digest = match &target.reference {
+    let digest = match target.reference {
         Reference::Digest(digest) => *digest,
         Reference::Tag(_) => Digest::of(Algorithm::Sha256, bytes),
     };
@@ -199,13 +199,13 @@ fn content_type(parts: &Parts) -> Result<Option<&str>, ApiError> {
 
 fn request_of(
     context: &Context,
-    target: &Target,
+    target: &Target<'_>,
     head: &Parts,
     bytes: Bytes,
     parsed: Parsed,
 ) -> PutManifest {
-    let mut tags = target.tags.clone();
-    let naming = match &target.reference {
+    let mut tags = target.tags.to_vec();
+    let naming = match target.reference {
         Reference::Digest(digest) => Naming::Claimed(*digest),
         Reference::Tag(tag) => {
             tags.push(tag.clone());

@@ -39,18 +39,16 @@ use http::request::Parts;
 pub(crate) async fn dispatch<B: Incoming>(
     context: &Context,
     caller: &Caller,
-    route: Route,
+    route: &Route,
     (parts, body): (&Parts, B),
 ) -> Result<Response<Body>, ApiError> {
     const VERSION: HeaderValue = HeaderValue::from_static("registry/2.0");
-    let namespace = namespace(&route, parts);
-    let is_registry = !matches!(route, Route::Manage(_));
     let mut response = answer(context, caller, route, parts, body).await?;
     let headers = response.headers_mut();
-    if is_registry {
+    if !matches!(route, Route::Manage(_)) {
         headers.insert(API_VERSION, VERSION);
     }
-    if let Some(namespace) = namespace {
+    if let Some(namespace) = namespace(route, parts) {
         headers.insert(OCI_NAMESPACE, namespace);
     }
     Ok(response)
@@ -59,7 +57,7 @@ pub(crate) async fn dispatch<B: Incoming>(
 async fn answer<B: Incoming>(
     context: &Context,
     caller: &Caller,
-    route: Route,
+    route: &Route,
     parts: &Parts,
     mut body: B,
 ) -> Result<Response<Body>, ApiError> {
@@ -72,47 +70,48 @@ async fn answer<B: Incoming>(
         Route::Ready => base::ready(context).await,
         Route::Metrics => Ok(base::metrics(context)),
         Route::Manage(route) => {
+            let route = route.clone();
             Ok(Box::pin(manage::answer_http(context, caller, route, (parts, body))).await)
         }
-        Route::Catalog(page) => Box::pin(catalog::list(context, caller, &page)).await,
-        Route::BlobGet(name, digest) => blobs::get(&repository(&name), &digest, parts).await,
-        Route::BlobHead(name, digest) => blobs::head(&repository(&name), &digest, parts).await,
-        Route::BlobDelete(name, digest) => {
-            Box::pin(blobs::delete(&repository(&name), &digest)).await
+        Route::Catalog(page) => Box::pin(catalog::list(context, caller, page)).await,
+        Route::BlobGet(name, digest) => {
+            Box::pin(blobs::get(&repository(name), digest, parts)).await
         }
+        Route::BlobHead(name, digest) => {
+            Box::pin(blobs::head(&repository(name), digest, parts)).await
+        }
+        Route::BlobDelete(name, digest) => Box::pin(blobs::delete(&repository(name), digest)).await,
         Route::UploadStart(name, start) => {
-            let target = uploads::Target::new(context, caller, &name, start);
+            let target = uploads::Target::new(context, caller, name, start);
             Box::pin(uploads::start(context, target, parts, &mut body)).await
         }
-        Route::UploadStatus(name, id) => Box::pin(uploads::status(&repository(&name), &id)).await,
+        Route::UploadStatus(name, id) => Box::pin(uploads::status(&repository(name), id)).await,
         Route::UploadChunk(name, id) => {
-            let upload = uploads::Upload::new(context, caller, &name, id);
+            let upload = uploads::Upload::new(context, caller, name, *id);
             Box::pin(uploads::chunk(&upload, parts, &mut body)).await
         }
         Route::UploadFinish(name, id, digest) => {
-            let upload = uploads::Upload::new(context, caller, &name, id);
-            Box::pin(uploads::finish(&upload, &digest, parts, &mut body)).await
+            let upload = uploads::Upload::new(context, caller, name, *id);
+            Box::pin(uploads::finish(&upload, digest, parts, &mut body)).await
         }
-        Route::UploadCancel(name, id) => Box::pin(uploads::cancel(&repository(&name), &id)).await,
+        Route::UploadCancel(name, id) => Box::pin(uploads::cancel(&repository(name), id)).await,
         Route::ManifestGet(name, reference) => {
-            manifests::get(&repository(&name), &reference, parts).await
+            manifests::get(&repository(name), reference, parts).await
         }
         Route::ManifestHead(name, reference) => {
-            manifests::head(&repository(&name), &reference, parts).await
+            manifests::head(&repository(name), reference, parts).await
         }
         Route::ManifestPut(name, reference, tags) => {
-            let target = manifests::Target::new(context, caller, &name, (reference, tags));
+            let target = manifests::Target::new(context, caller, name, (reference, tags));
             Box::pin(manifests::put(context, caller, target, (parts, &mut body))).await
         }
         Route::ManifestDelete(name, reference) => {
-            let repository = manifests::guarded(context, caller, &name);
-            Box::pin(manifests::delete(&repository, &reference)).await
+            let repository = manifests::guarded(context, caller, name);
+            Box::pin(manifests::delete(&repository, reference)).await
         }
-        Route::TagsList(name, page) => {
-            Box::pin(tags::list(context, &repository(&name), &page)).await
-        }
+        Route::TagsList(name, page) => Box::pin(tags::list(context, &repository(name), page)).await,
         Route::Referrers(name, query) => {
-            Box::pin(referrers::list(context, &repository(&name), query)).await
+            Box::pin(referrers::list(context, &repository(name), query)).await
         }
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct Target<'a> {
     /// Who begins it.
     pub(super) caller: &'a Caller,
     /// What is to begin.
-    pub(super) start: UploadStart,
+    pub(super) start: &'a UploadStart,
 }
 
 /// An upload that was started.
@@ -360,7 +360,7 @@ impl<'a> Target<'a> {
         context: &Context,
         caller: &'a Caller,
         name: &RepositoryName,
-        start: UploadStart,
+        start: &'a UploadStart,
     ) -> Self {
         Self {
             repository: context.engine().repository(name),

@@ -32,7 +32,7 @@ const PAGE_BYTES: usize = 4 * 1024 * 1024;
 pub(super) async fn list(
     context: &Context,
     repository: &Repository,
-    query: ReferrersOf,
+    query: &ReferrersOf,
 ) -> Result<Response<Body>, ApiError> {
     let limits = &context.config().limits;
     let limit = query
@@ -49,7 +49,7 @@ pub(super) async fn list(
     let mut listing = repository.referrers(&query.subject, request).await?;
     let end = match limit {
         0 => None,
-        limit => fallback::fold(repository, &query, limit, &mut listing).await?,
+        limit => fallback::fold(repository, query, limit, &mut listing).await?,
     };
     let (manifests, more) = descriptors(&listing);
     let last = match manifests.len().checked_sub(1) {
