@@ -90,10 +90,9 @@ impl Transport {
             }
             _ => (),
         }
-        let socket = TcpStream::connect(endpoint.authority())
+        let socket = socket::connect(endpoint.authority())
             .await
             .with_context(|| format!("cannot connect to {}", endpoint.authority()))?;
-        socket::prepare(&socket)?;
         match self {
             Self::Plain => Ok(Stream::Plain(socket)),
             Self::Tls(config) => {

@@ -32,7 +32,7 @@ use std::error::Error as _;
 use std::future::Future;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -117,7 +117,7 @@ impl<H: Handler> Registry<H> {
 
     /// Answers one request, or says why the connection does not take it.
     ///
-    /// The future holds little: every layer below moves it. So what needs no waiting is done before
+    /// The future holds little: every layer above moves it. So what needs no waiting is done before
     /// it is made, and it is a block: an `async fn` has room for what it is given twice.
     pub(crate) fn respond<B>(
         &self,
@@ -180,7 +180,8 @@ impl<H: Handler> Registry<H> {
         entry.set_route(route.label());
         let request = Request::from_parts(request, body);
         // Boxed: it is large, and every layer between here and the connection would move it.
-        Ok(Box::pin(self.handler.answer(route, request)))
+        let answering = || Box::pin(self.handler.answer(route, request));
+        catch_unwind(AssertUnwindSafe(answering)).map_err(|panic| panicked(panic.as_ref(), entry))
     }
 
     /// The refusal of what never became a request, after which the connection ends: its id, its

@@ -36,8 +36,7 @@ impl PlainPull {
     pub(super) fn connect(target: &Target, digest: &str, length: u64) -> Result<Self> {
         let (address, repository) = (target.endpoint.authority(), &target.repository);
         let authorization = login::line(target.authorization.as_ref())?;
-        let socket = TcpStream::connect(address).with_context(|| address.to_owned())?;
-        socket::prepare(&socket)?;
+        let socket = socket::connect_blocking(address).with_context(|| address.to_owned())?;
         socket
             .set_read_timeout(Some(target.limit))
             .context("cannot set a time limit")?;

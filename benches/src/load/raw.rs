@@ -3,7 +3,7 @@
 //! 1. It stands in for `wrk` where that cannot measure: it waits for the body that an answer to HEAD announces
 //!    and never sends (<https://github.com/wg/wrk/issues/198>). GET is there to compare the two.
 //! 2. An answer that is no 200, is longer than its head says, or does not fit [`LONGEST`] is an error.
-//! 3. As in `wrk`, connecting is within the clock.
+//! 3. As in `wrk`, connecting is within the clock. Unlike there, the sockets are not paced, see `socket.rs`.
 
 use std::time::{Duration, Instant};
 
@@ -93,8 +93,7 @@ impl Raw {
     }
 
     async fn client(self, address: String, request: Bytes, end: Instant) -> Result<Tally> {
-        let mut socket = TcpStream::connect(&address).await.context(address)?;
-        socket::prepare(&socket)?;
+        let mut socket = socket::connect(&address).await.context(address)?;
         let mut tally = Tally::default();
         let mut buffer = vec![0; LONGEST];
         let mut begin = Instant::now();

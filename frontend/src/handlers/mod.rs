@@ -3,8 +3,8 @@
 //! 1. Handlers do not call one another.
 //! 2. Every answer of the registry says `Docker-Distribution-Api-Version` (refusals in `service`); a pull with
 //!    `?ns=` hears it back as `OCI-Namespace`.
-//! 3. The futures of requests that read a body or many rows are large, and are boxed, so that what a small
-//!    read takes in memory is small.
+//! 3. The futures of all requests but those of a manifest and of the server itself are boxed, so that what these
+//!    take is small: it is copied for each.
 //! 4. A handler takes the body only where the endpoint has one; what it leaves is the pipeline's.
 
 mod base;

@@ -9,7 +9,7 @@ use floundr_frontend::{
     ApiError, Body, Config, ErrorCode, Handler, Metrics, Registry, RequestBody, RequestBodyError,
     Route, Server,
 };
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -100,11 +100,22 @@ impl TestServer {
 // === impl Obedient ===
 
 impl Handler for Obedient {
-    async fn answer(
+    fn answer(
         &self,
         _route: Route,
         request: Request<RequestBody>,
-    ) -> Result<Response<Body>, ApiError> {
+    ) -> impl Future<Output = Result<Response<Body>, ApiError>> + Send {
+        let is_order = |order: &HeaderValue| order == "panic before the future is made";
+        assert!(
+            !request.headers().get("x-do").is_some_and(is_order),
+            "as it was told"
+        );
+        self.obey(request)
+    }
+}
+
+impl Obedient {
+    async fn obey(&self, request: Request<RequestBody>) -> Result<Response<Body>, ApiError> {
         let order = request.headers().get("x-do").cloned();
         let order = order.as_ref().map_or("", |order| order.to_str().unwrap());
         match order {
