@@ -7,11 +7,9 @@
 //! 3. All servers are met with the same sockets. What a server's own do is the server's matter.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::os::fd::AsFd;
 
 use anyhow::{Context as _, Error, Result, anyhow};
-use rustix::net::sockopt::{set_tcp_congestion, set_tcp_nodelay};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
 /// The congestion control that every Linux has.
@@ -25,19 +23,7 @@ const CONTROL: &str = "reno";
 /// # Cancel safety
 /// Dropping the future closes the socket.
 pub(crate) async fn connect(authority: &str) -> Result<TcpStream> {
-    let mut failed = nowhere();
-    for address in lookup_host(authority).await? {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
-        }?;
-        prepare(&socket)?;
-        match socket.connect(address).await {
-            Ok(socket) => return Ok(socket),
-            Err(error) => failed = error.into(),
-        }
-    }
-    Err(failed)
+    connect_one(lookup_host(authority).await?).await
 }
 
 /// The same, for a thread that blocks.
@@ -45,15 +31,32 @@ pub(crate) async fn connect(authority: &str) -> Result<TcpStream> {
 /// # Errors
 /// As of [`connect`].
 pub(crate) fn connect_blocking(authority: &str) -> Result<std::net::TcpStream> {
+    connect_one_blocking(authority.to_socket_addrs()?)
+}
+
+async fn connect_one(addresses: impl Iterator<Item = SocketAddr>) -> Result<TcpStream> {
     let mut failed = nowhere();
-    for address in authority.to_socket_addrs()? {
-        let family = match address {
-            SocketAddr::V4(_) => AddressFamily::INET,
-            SocketAddr::V6(_) => AddressFamily::INET6,
-        };
-        let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-        prepare(&socket)?;
-        match rustix::net::connect(&socket, &address) {
+    for address in addresses {
+        let socket = open(address)?;
+        socket.set_nonblocking(true)?;
+        match TcpSocket::from_std_stream(socket.into())
+            .connect(address)
+            .await
+        {
+            Ok(socket) => return Ok(socket),
+            Err(error) => failed = error.into(),
+        }
+    }
+    Err(failed)
+}
+
+fn connect_one_blocking(
+    addresses: impl Iterator<Item = SocketAddr>,
+) -> Result<std::net::TcpStream> {
+    let mut failed = nowhere();
+    for address in addresses {
+        let socket = open(address)?;
+        match socket.connect(&address.into()) {
             Ok(()) => return Ok(socket.into()),
             Err(error) => failed = error.into(),
         }
@@ -65,48 +68,58 @@ fn nowhere() -> Error {
     anyhow!("the host has no address")
 }
 
-/// Prepares `socket` before it is connected.
-fn prepare(socket: impl AsFd) -> Result<()> {
-    let socket = socket.as_fd();
-    set_tcp_nodelay(socket, true).context("cannot set TCP_NODELAY")?;
-    set_tcp_congestion(socket, CONTROL)
-        .with_context(|| format!("cannot send by the congestion control {CONTROL:?}"))
+/// A socket that is ready to be connected to `address`.
+fn open(address: SocketAddr) -> Result<Socket> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket
+        .set_tcp_nodelay(true)
+        .context("cannot set TCP_NODELAY")?;
+    socket
+        .set_tcp_congestion(CONTROL.as_bytes())
+        .with_context(|| format!("cannot send by the congestion control {CONTROL:?}"))?;
+    Ok(socket)
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::os::fd::AsFd;
 
-    use rustix::net::sockopt::{tcp_congestion, tcp_nodelay};
+    use socket2::SockRef;
 
     use super::*;
 
-    fn expect_prepared(socket: impl AsFd) {
-        let socket = socket.as_fd();
-        assert!(tcp_nodelay(socket).unwrap());
-        assert_eq!(tcp_congestion(socket).unwrap(), CONTROL);
+    fn expect_prepared(socket: &impl AsFd) {
+        let socket = SockRef::from(socket);
+        assert!(socket.tcp_nodelay().unwrap());
+        let control = socket.tcp_congestion().unwrap();
+        let control = control.split(|byte| *byte == 0).next().unwrap();
+        assert_eq!(control, CONTROL.as_bytes());
     }
 
     #[tokio::test]
     async fn a_connection_neither_waits_for_more_nor_is_paced() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        expect_prepared(connect(&address).await.unwrap());
-        expect_prepared(connect_blocking(&address).unwrap());
+        expect_prepared(&connect(&address).await.unwrap());
+        expect_prepared(&connect_blocking(&address).unwrap());
     }
 
     #[tokio::test]
     async fn the_next_address_of_a_host_is_tried_and_a_refusal_is_an_error() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        // `localhost` may be ::1 first, where nobody listens.
-        connect(&format!("localhost:{port}")).await.unwrap();
-        connect_blocking(&format!("localhost:{port}")).unwrap();
-        drop(listener);
-        let address = format!("127.0.0.1:{port}");
+        let listens = listener.local_addr().unwrap();
+        let nobody = SocketAddr::new([127, 0, 0, 2].into(), listens.port());
+        let both = || [nobody, listens].into_iter();
+        let connected = connect_one(both()).await.unwrap();
+        assert_eq!(connected.peer_addr().unwrap(), listens);
+        let connected = connect_one_blocking(both()).unwrap();
+        assert_eq!(connected.peer_addr().unwrap(), listens);
+        let nobody = nobody.to_string();
         for refused in [
-            connect(&address).await.err(),
-            connect_blocking(&address).err(),
+            connect(&nobody).await.err(),
+            connect_blocking(&nobody).err(),
         ] {
             assert!(refused.unwrap().to_string().contains("refused"));
         }

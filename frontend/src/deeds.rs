@@ -74,6 +74,10 @@ impl Pending {
 
     /// It was answered with `status`.
     pub(crate) fn answered(mut self, status: u16) {
+        self.write_down(status);
+    }
+
+    fn write_down(&mut self, status: u16) {
         if let Some(pending) = self.0.take() {
             let (deed, doer, services) = *pending;
             deed.record(doer, status, &services);
@@ -83,10 +87,7 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if let Some(pending) = self.0.take() {
-            let (deed, doer, services) = *pending;
-            deed.record(doer, GIVEN_UP, &services);
-        }
+        self.write_down(GIVEN_UP);
     }
 }
 

@@ -53,7 +53,7 @@ type Outcome = Result<Response<Body>, ApiError>;
 /// What answers a request whose route is known. [`Context`] is the one that serves a registry.
 pub trait Handler: Clone + Send + Sync + 'static {
     /// The answer. The request's extensions hold a [`Peer`] and a [`crate::Transport`] when it came
-    /// through a [`crate::Server`].
+    /// through a [`crate::Server`]. A panic, here or in the future, is answered with 500.
     fn answer(
         &self,
         route: Route,

@@ -3,8 +3,8 @@
 //! 1. Handlers do not call one another.
 //! 2. Every answer of the registry says `Docker-Distribution-Api-Version` (refusals in `service`); a pull with
 //!    `?ns=` hears it back as `OCI-Namespace`.
-//! 3. The futures of all requests but those of a manifest and of the server itself are boxed, so that what these
-//!    take is small: it is copied for each.
+//! 3. The futures of all requests but reads of a manifest and those of the server itself are boxed: what the
+//!    largest of the others takes is copied for each request.
 //! 4. A handler takes the body only where the endpoint has one; what it leaves is the pipeline's.
 
 mod base;
