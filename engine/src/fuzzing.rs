@@ -25,7 +25,8 @@ pub fn file_name(text: &str) {
     }
     if let Some(upload) = parse_session(name) {
         let kin = [
-            layout.session(upload),
+            layout.session(upload, 0),
+            layout.session(upload, 1),
             layout.synced_session(upload),
             layout.new_session(upload),
         ];

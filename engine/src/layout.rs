@@ -8,8 +8,8 @@
 //! metadata.journal           the last changes of them
 //! blobs/<n / 4096>/<n>       one file per large blob, and per upload that has bytes
 //! segments/<n / 4096>/<n>    many small blobs, one after another
-//! uploads/<uuid>.session     how far an upload at rest is; `.session.synced` if that survives a power
-//!                            cut, `.session.new` while either is replaced
+//! uploads/<uuid>.session     how far an upload at rest is, in turns with `.session.odd`; `.session.synced` if
+//!                            that survives a power cut, `.session.new` while that is replaced
 //! ```
 //! Numbers are lower-case hex without leading zeros, so that each has one name. Blob files and
 //! segments share one sequence of numbers.
@@ -119,9 +119,12 @@ impl Layout {
         self.root.join("uploads")
     }
 
-    /// The record of an upload at rest.
-    pub(crate) fn session(&self, upload: [u8; 16]) -> PathBuf {
-        self.uploads().join(session_name(upload))
+    /// The record of an upload at rest whose number among all of it is `turn`.
+    pub(crate) fn session(&self, upload: [u8; 16], turn: u64) -> PathBuf {
+        let name = session_name(upload);
+        let is_odd = turn % 2 == 1;
+        self.uploads()
+            .join(if is_odd { name + ".odd" } else { name })
     }
 
     /// The one that survives a power cut.
@@ -175,7 +178,7 @@ pub(crate) fn parse_session(name: &Path) -> Option<[u8; 16]> {
     let upload = u128::from_str_radix(hex, 16).ok()?.to_be_bytes();
     let expected = session_name(upload);
     (text.strip_prefix(expected.as_str()))
-        .is_some_and(|rest| ["", ".new", ".synced"].contains(&rest))
+        .is_some_and(|rest| ["", ".odd", ".new", ".synced"].contains(&rest))
         .then_some(upload)
 }
 
@@ -210,7 +213,8 @@ mod tests {
         );
         let upload = [7; 16];
         for path in [
-            layout.session(upload),
+            layout.session(upload, 6),
+            layout.session(upload, 7),
             layout.synced_session(upload),
             layout.new_session(upload),
         ] {

@@ -16,8 +16,10 @@ use crate::meta::BLOCK;
 use crate::name::RepositoryName;
 
 /// The layout of the bytes.
-const VERSION: u8 = 2;
-/// As [`VERSION`], where every checkpoint has hashed all of its bytes and does not say so.
+const VERSION: u8 = 3;
+/// As [`VERSION`], of an upload all of whose records were replaced: they have no number.
+const REPLACED: u8 = 2;
+/// As [`REPLACED`], where every checkpoint has hashed all of its bytes and does not say so.
 const ALL_HASHED: u8 = 1;
 
 /// Bytes no upload has: sums of such offsets do not overflow.
@@ -32,6 +34,8 @@ pub(super) struct SessionRecord {
     pub(super) boot_id: String,
     pub(super) repository: RepositoryName,
     pub(super) algorithm: Algorithm,
+    /// Its number among the upload's records.
+    pub(super) turn: u64,
     /// How often the upload was opened.
     pub(super) epoch: u64,
     /// The expiry in its id: what its end is remembered by.
@@ -73,10 +77,16 @@ impl SessionRecord {
         }
     }
 
+    /// Of two records of one upload the later one has the greater.
+    pub(super) fn age(&self) -> impl Ord + use<> {
+        (self.epoch, self.written.offset, self.turn)
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION, self.algorithm.code()];
         bytes.extend_from_slice(&self.upload);
-        for number in [self.epoch, self.id_expiry.0, self.expiry.0, self.file] {
+        let times = [self.id_expiry.0, self.expiry.0];
+        for number in [self.turn, self.epoch, times[0], times[1], self.file] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         put_bytes(&mut bytes, self.boot_id.as_bytes());
@@ -104,13 +114,17 @@ impl SessionRecord {
         }
         let mut reader = Reader(content);
         let [version] = reader.array()?;
-        if ![VERSION, ALL_HASHED].contains(&version) {
+        if ![VERSION, REPLACED, ALL_HASHED].contains(&version) {
             return Err("its version is unknown");
         }
         let [code] = reader.array::<1>()?;
         let record = Self {
             algorithm: Algorithm::from_code(code).ok_or("its algorithm is unknown")?,
             upload: reader.array()?,
+            turn: match version {
+                VERSION => reader.number()?,
+                _ => 0,
+            },
             epoch: reader.number()?,
             id_expiry: EngineTime(reader.number()?),
             expiry: EngineTime(reader.number()?),
@@ -232,6 +246,7 @@ mod tests {
             boot_id: "boot".to_owned(),
             repository: "a/b".parse().unwrap(),
             algorithm: Algorithm::Blake3,
+            turn: 5,
             epoch: 3,
             id_expiry: EngineTime(70),
             expiry: EngineTime(77),
@@ -250,20 +265,40 @@ mod tests {
         assert_eq!(record.checkpoint("other"), &record.synced);
     }
 
-    /// A record as versions before this one wrote it.
-    fn encode_all_hashed(record: &SessionRecord) -> Vec<u8> {
+    /// A record whose content was changed to that of another version, with its checksum.
+    fn sealed(mut bytes: Vec<u8>, version: u8) -> Vec<u8> {
+        bytes[0] = version;
+        let content = bytes.len() - 4;
+        let check = crc32c::crc32c(&bytes[..content]);
+        bytes[content..].copy_from_slice(&check.to_le_bytes());
+        bytes
+    }
+
+    /// A record as the version before this one wrote it.
+    fn encode_replaced(record: &SessionRecord) -> Vec<u8> {
         let mut bytes = record.encode();
+        bytes.drain(18..26);
+        sealed(bytes, REPLACED)
+    }
+
+    /// A record as the first version wrote it.
+    fn encode_all_hashed(record: &SessionRecord) -> Vec<u8> {
+        let mut bytes = encode_replaced(record);
         let len = |checkpoint: &Checkpoint| 8 + 8 + 4 + 4 + checkpoint.state.as_bytes().len();
         let synced = bytes.len() - 4 - len(&record.synced);
         let written = synced - len(&record.written);
         for checkpoint in [synced, written] {
             bytes.drain(checkpoint + 8..checkpoint + 16);
         }
-        bytes[0] = ALL_HASHED;
-        let content = bytes.len() - 4;
-        let check = crc32c::crc32c(&bytes[..content]);
-        bytes[content..].copy_from_slice(&check.to_le_bytes());
-        bytes
+        sealed(bytes, ALL_HASHED)
+    }
+
+    #[test]
+    fn a_record_that_has_no_number_is_the_first() {
+        let mut record = record();
+        let bytes = encode_replaced(&record);
+        record.turn = 0;
+        assert_eq!(SessionRecord::decode(&bytes), Ok(record));
     }
 
     #[test]
@@ -273,7 +308,21 @@ mod tests {
             checkpoint.offset = checkpoint.hashed;
         }
         let bytes = encode_all_hashed(&record);
+        record.turn = 0;
         assert_eq!(SessionRecord::decode(&bytes), Ok(record));
+    }
+
+    #[test]
+    fn of_two_records_the_one_of_the_later_session_or_offset_or_turn_is_younger() {
+        let age = |epoch, offset, turn| {
+            let mut record = record();
+            (record.epoch, record.turn) = (epoch, turn);
+            record.written.offset = offset;
+            record.age()
+        };
+        assert!(age(1, 9, 9) < age(2, 1, 1));
+        assert!(age(1, 1, 9) < age(1, 2, 1));
+        assert!(age(1, 1, 1) < age(1, 1, 2));
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub(super) struct Writer {
     pub(super) at_rest: Option<SessionRecord>,
     /// The offset of the last record that was handed to a write.
     marked: u64,
+    /// The number of the next one.
+    turn: u64,
     synced: Checkpoint,
     pub(super) failed: Option<Failure>,
     /// Whether the file may be a blob already: then it is neither cut nor removed here.
@@ -114,6 +116,7 @@ impl Writer {
             synced: Checkpoint::of(&Hashing::new(hashing.algorithm()), 0),
             written: hashing.offset(),
             marked: hashing.offset(),
+            turn: 0,
             queue: WriteQueue::new(Arc::clone(&shared.write_leaves)),
             shared,
             facts,
@@ -134,6 +137,7 @@ impl Writer {
         self.live.set(Some(record.file));
         self.number = Some(record.file);
         self.synced = record.synced.clone();
+        self.turn = record.turn.wrapping_add(1);
         self.at_rest = Some(record);
         self.file = Arc::new(OnceLock::from(file));
         self
@@ -382,9 +386,13 @@ impl Writer {
         }
     }
 
-    fn record(&self, file: u64) -> SessionRecord {
+    /// The next record.
+    fn record(&mut self, file: u64) -> SessionRecord {
         let now = self.shared.records.now();
+        let turn = self.turn;
+        self.turn = turn.wrapping_add(1);
         SessionRecord {
+            turn,
             upload: self.facts.upload,
             boot_id: self.shared.boot_id.clone(),
             repository: self.facts.repository.clone(),

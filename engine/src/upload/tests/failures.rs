@@ -228,8 +228,9 @@ async fn an_upload_whose_record_was_not_synced_and_is_damaged_begins_anew() {
     let id = session.id();
     session.append(content(100_000)).await.unwrap();
     session.suspend().await.unwrap();
+    let path = world.last_record(&id);
     for damage in [&b""[..], b"short", &[0; 400]] {
-        world.overwrite(&id, damage);
+        world.overwrite_file(&path, damage);
         assert_eq!(world.status(&id).await, Some(0));
         assert_eq!(world.resume(&id).await.unwrap().offset(), 0);
         assert!(world.uploads.live_files().await.unwrap().is_empty());
@@ -268,7 +269,7 @@ async fn a_power_cut_that_damages_the_last_record_goes_back_to_the_synced_one() 
     }
     assert_eq!(world.status(&id).await, Some(5_500_000));
     world.disk.restart_machine();
-    world.overwrite(&id, b"");
+    world.overwrite_file(&world.last_record(&id), b"");
     world.restart();
     assert_eq!(world.status(&id).await, Some(5_000_000));
     let mut session = world.resume(&id).await.unwrap();

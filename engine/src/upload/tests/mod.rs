@@ -25,7 +25,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::io::IoSlice;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -170,9 +170,10 @@ impl World {
         data
     }
 
-    /// Changes the record of an upload at rest.
+    /// Changes the last record of an upload at rest.
     fn edit(&self, id: &UploadId, change: impl FnOnce(&mut SessionRecord)) {
-        self.overwrite(id, &self.changed(id, change));
+        let path = self.last_record(id);
+        self.overwrite_file(&path, &self.changed(id, change));
     }
 
     /// As [`World::edit`], of one that was synced last.
@@ -188,8 +189,11 @@ impl World {
         record.encode()
     }
 
-    fn overwrite(&self, id: &UploadId, bytes: &[u8]) {
-        self.overwrite_file(&Layout::new("/store").session(id.key()), bytes);
+    /// The file that has the last record of an upload at rest, which was not synced.
+    fn last_record(&self, id: &UploadId) -> PathBuf {
+        let record = self.uploads.shared.sessions.load(id.key()).unwrap();
+        let turn = record.expect("it is at rest").turn;
+        Layout::new("/store").session(id.key(), turn)
     }
 
     fn overwrite_file(&self, path: &Path, bytes: &[u8]) {
