@@ -344,7 +344,7 @@ mod tests {
         let held = disk.hold();
         thread::scope(|scope| {
             scope.spawn(|| save(&files, &next));
-            assert!(held.wait_for_a_change(Duration::from_secs(60)));
+            assert!(held.wait_for_a_change(Duration::from_mins(1)));
             let reader = scope.spawn(|| files.load(UPLOAD).unwrap());
             thread::sleep(Duration::from_millis(50));
             assert!(!reader.is_finished(), "it may have read half a record");
