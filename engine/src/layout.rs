@@ -119,7 +119,7 @@ impl Layout {
         self.root.join("uploads")
     }
 
-    /// The record of an upload at rest whose number among all of it is `turn`.
+    /// Where record number `turn` of an upload goes, unless it is to survive a power cut.
     pub(crate) fn session(&self, upload: [u8; 16], turn: u64) -> PathBuf {
         let name = session_name(upload);
         let is_odd = turn % 2 == 1;

@@ -6,6 +6,7 @@
 //! 1. `durable` changes only in `sync_directory`, `FileState::durable` only in `sync`.
 //! 2. `used` is the sum of what the files that have a name take: holes take nothing.
 
+use super::faults::{Fault, Faults};
 use super::memory_file::FileState;
 use super::{Disk, DiskFile, Mapping};
 use parking_lot::Mutex;
@@ -37,23 +38,6 @@ pub struct DiskCounts {
     pub directory_syncs: u64,
 }
 
-/// A call that shall fail with an I/O error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// The read after this many further ones.
-    Read(u64),
-    /// The write after this many further ones.
-    Write(u64),
-    /// The sync of a file after this many further ones.
-    Sync(u64),
-    /// The same, and the reason is that there is no space.
-    SyncFull(u64),
-    /// The sync of a directory after this many further ones.
-    SyncDirectory(u64),
-    /// The same, and the reason is that there is no space.
-    SyncDirectoryFull(u64),
-}
-
 #[derive(Debug, Default)]
 struct State {
     names: BTreeMap<PathBuf, Node>,
@@ -66,7 +50,7 @@ struct State {
     write_delay: Duration,
     boots: u64,
     counts: DiskCounts,
-    faults: Vec<Fault>,
+    faults: Faults,
 }
 
 #[derive(Debug, Clone)]
@@ -136,7 +120,7 @@ impl MemoryDisk {
 
     /// Makes one later call fail.
     pub fn inject(&self, fault: Fault) {
-        self.state.lock().faults.push(fault);
+        self.state.lock().faults.inject(fault);
     }
 
     /// How many injected faults have not come up yet.
@@ -228,6 +212,7 @@ impl Disk for MemoryDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
+        state.faults.fail_if(Fault::RemoveFull)?;
         match state.names.get(path) {
             Some(Node::File(_)) => state.names.remove(path),
             Some(Node::Directory) => return Err(io::ErrorKind::IsADirectory.into()),
@@ -250,15 +235,8 @@ impl Disk for MemoryDisk {
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
         state.counts.directory_syncs += 1;
-        state.fail_if(|fault| match fault {
-            Fault::SyncDirectory(left) => Some(left),
-            _ => None,
-        })?;
-        let full = state.fail_if(|fault| match fault {
-            Fault::SyncDirectoryFull(left) => Some(left),
-            _ => None,
-        });
-        full.map_err(|_injected| io::ErrorKind::StorageFull)?;
+        state.faults.fail_if(Fault::SyncDirectory)?;
+        state.faults.fail_if(Fault::SyncDirectoryFull)?;
         if !is_top(path) && !matches!(state.names.get(path), Some(Node::Directory)) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -343,26 +321,6 @@ impl State {
             Some(_) => Err(io::ErrorKind::NotFound.into()),
         }
     }
-
-    /// Counts down the faults that `left` picks; one that was at zero fires and is used up.
-    fn fail_if(&mut self, left: impl Fn(&mut Fault) -> Option<&mut u64>) -> io::Result<()> {
-        let mut fired = false;
-        self.faults.retain_mut(|fault| match left(fault) {
-            Some(0) => {
-                fired = true;
-                false
-            }
-            Some(left) => {
-                *left -= 1;
-                true
-            }
-            None => true,
-        });
-        if fired {
-            return Err(io::Error::other("injected fault"));
-        }
-        Ok(())
-    }
 }
 
 // === impl MemoryFile ===
@@ -375,10 +333,7 @@ impl DiskFile for MemoryFile {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let mut state = self.disk.state.lock();
         state.counts.bytes_read += buffer.len() as u64;
-        state.fail_if(|fault| match fault {
-            Fault::Read(left) => Some(left),
-            _ => None,
-        })?;
+        state.faults.fail_if(Fault::Read)?;
         drop(state);
         let file = self.file.lock();
         let start = usize::try_from(offset).map_err(io::Error::other)?;
@@ -402,10 +357,7 @@ impl DiskFile for MemoryFile {
         }
         let mut state = self.disk.state.lock();
         state.counts.writes += 1;
-        state.fail_if(|fault| match fault {
-            Fault::Write(left) => Some(left),
-            _ => None,
-        })?;
+        state.faults.fail_if(Fault::Write)?;
         let start = usize::try_from(offset).map_err(io::Error::other)?;
         let len: usize = buffers.iter().map(|buffer| buffer.len()).sum();
         if len == 0 {
@@ -444,20 +396,14 @@ impl DiskFile for MemoryFile {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.disk.state.lock();
         state.counts.syncs += 1;
-        let failed = state.fail_if(|fault| match fault {
-            Fault::Sync(left) => Some(left),
-            _ => None,
-        });
-        let full = state.fail_if(|fault| match fault {
-            Fault::SyncFull(left) => Some(left),
-            _ => None,
-        });
+        let failed = state.faults.fail_if(Fault::Sync);
+        let full = state.faults.fail_if(Fault::SyncFull);
         let mut file = self.file.lock();
         if failed.is_err() || full.is_err() {
             file.fail_sync();
         }
         failed?;
-        full.map_err(|_injected| io::ErrorKind::StorageFull)?;
+        full?;
         file.sync();
         Ok(())
     }

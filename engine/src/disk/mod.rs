@@ -16,6 +16,8 @@
 //!    implementation never interprets them.
 
 mod blocking;
+#[cfg(any(test, feature = "test-util"))]
+mod faults;
 mod health;
 mod map;
 #[cfg(any(test, feature = "test-util"))]
@@ -33,9 +35,11 @@ mod system;
 mod watched;
 
 pub(crate) use blocking::{blocking, joined, wait_in_place};
+#[cfg(any(test, feature = "test-util"))]
+pub use faults::Fault;
 pub(crate) use health::Health;
 #[cfg(any(test, feature = "test-util"))]
-pub use memory::{DiskCounts, Fault, MemoryDisk};
+pub use memory::{DiskCounts, MemoryDisk};
 pub(crate) use redb_backend::{DiskBackend, Latch};
 pub(crate) use reserve::Reserve;
 #[cfg(any(test, feature = "test-util"))]

@@ -233,7 +233,7 @@ fn put_bytes(into: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn record() -> SessionRecord {
@@ -275,7 +275,7 @@ mod tests {
     }
 
     /// A record as the version before this one wrote it.
-    fn encode_replaced(record: &SessionRecord) -> Vec<u8> {
+    pub(in crate::upload) fn encode_replaced(record: &SessionRecord) -> Vec<u8> {
         let mut bytes = record.encode();
         bytes.drain(18..26);
         sealed(bytes, REPLACED)

@@ -28,10 +28,11 @@ pub(super) enum Survives {
 ///
 /// # Contract
 /// 1. A saved record replaces the one before as a whole: a reader sees one of the two.
-/// 2. After the death of the process the last saved record is there; after a power cut it, an
+/// 2. Of an upload that has a record, a reader never sees none, whoever writes meanwhile.
+/// 3. After the death of the process the last saved record is there; after a power cut it, an
 ///    earlier one, or none, but none earlier than the last that was saved to survive it.
 pub(super) trait SessionStore: fmt::Debug + Send + Sync + 'static {
-    /// Saves a record in place of the one of the same upload.
+    /// Saves a record in place of the one of the same upload, whose `turn` is one less.
     fn save(&self, record: &SessionRecord, survives: Survives) -> Result<(), StorageError>;
 
     /// The record of an upload, if there is one that can be read. [`StorageError::Corrupt`] when
@@ -54,13 +55,15 @@ type Decoded = Result<SessionRecord, &'static str>;
 /// Written over and not replaced: the space of a file that is replaced cannot be freed before what the
 /// medium is still writing of it is written, which is behind all that the upload wrote.
 ///
-/// Invariants: 1. While a record is written, the one before it is whole in another file. 2. Nobody reads
-/// an upload's records while one is written (`writing`).
+/// Invariants:
+/// 1. While a record is written, the one before it is whole in another file.
+/// 2. Nobody reads an upload's records while one is written in turn (`writing`). A synced one is renamed
+///    before the others are removed, and read behind them.
 #[derive(Debug)]
 pub(super) struct SessionFiles {
     disk: Arc<dyn Disk>,
     layout: Layout,
-    /// Held while a record is written, and shared while records are read; an upload's is found by its key.
+    /// Held while a record is written in turn, shared while records are read; an upload's is found by its key.
     writing: [RwLock<()>; LOCKS],
 }
 
@@ -125,7 +128,10 @@ impl SessionFiles {
             self.remove_file(&new)?;
             return Err(error);
         }
-        self.remove_unsynced(record.upload)?;
+        if let Err(error) = self.remove_unsynced(record.upload) {
+            // They are older: what counts is saved.
+            tracing::warn!(%error, "old records of an upload could not be removed");
+        }
         for directory in [self.layout.uploads().as_path(), self.layout.root()] {
             self.disk.sync_directory(directory).map_err(not_synced)?;
         }
@@ -229,6 +235,7 @@ mod tests {
     use crate::clock::EngineTime;
     use crate::digest::Algorithm;
     use crate::disk::{MemoryDisk, SimulatedDisk};
+    use std::sync::mpsc;
     use std::thread;
     use std::time::Duration;
 
@@ -273,7 +280,7 @@ mod tests {
             let encoded = next.encode();
             let path = Layout::new("/store").session(UPLOAD, turn);
             let before = files.load(UPLOAD).unwrap();
-            for half in [0, 1, encoded.len() / 2, encoded.len() - 1] {
+            for half in [0, 1, 19, encoded.len() / 2, encoded.len() - 1] {
                 disk.create_directory(Path::new("/store/uploads")).unwrap();
                 let file = disk.open(&path, true).unwrap();
                 file.write_all_at(&[IoSlice::new(&encoded[..half])], 0)
@@ -319,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_synced_record_is_there_when_a_power_cut_takes_or_halves_all_behind_it() {
+    fn a_synced_record_is_there_when_a_power_cut_halves_all_behind_it() {
         let (disk, files) = in_memory();
         let synced = record(2, 2);
         files.save(&synced, Survives::PowerCut).unwrap();
@@ -345,7 +352,13 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(|| save(&files, &next));
             assert!(held.wait_for_a_change(Duration::from_mins(1)));
-            let reader = scope.spawn(|| files.load(UPLOAD).unwrap());
+            let (begin, begun) = mpsc::channel();
+            let files = &files;
+            let reader = scope.spawn(move || {
+                begin.send(()).unwrap();
+                files.load(UPLOAD).unwrap()
+            });
+            begun.recv().unwrap();
             thread::sleep(Duration::from_millis(50));
             assert!(!reader.is_finished(), "it may have read half a record");
             drop(held);

@@ -166,7 +166,7 @@ impl Uploads {
         self.shared.run(opening).await
     }
 
-    /// How far an upload is. Waits for nobody.
+    /// How far an upload is. Waits for no request: at most for a record that is being written.
     pub(crate) async fn status(
         &self,
         repository: &RepositoryName,

@@ -280,6 +280,30 @@ async fn a_power_cut_that_damages_the_last_record_goes_back_to_the_synced_one() 
 }
 
 #[tokio::test]
+async fn old_records_that_cannot_be_removed_do_no_harm() {
+    let mut world = World::new();
+    let content = content(6_000_000);
+    let id = world.start(Algorithm::Sha256).id();
+    for range in [0..100_000, 100_000..5_000_000] {
+        let mut session = world.resume(&id).await.unwrap();
+        session.append(content.slice(range.clone())).await.unwrap();
+        if range.start > 0 {
+            world.disk.inject(Fault::RemoveFull(0));
+        }
+        assert_eq!(session.suspend().await.unwrap(), range.end as u64);
+    }
+    assert_eq!(world.disk.fault_count(), 0);
+    world.disk.cut_power();
+    world.restart();
+    assert_eq!(world.status(&id).await, Some(5_000_000));
+    let mut session = world.resume(&id).await.unwrap();
+    session.append(content.slice(5_000_000..)).await.unwrap();
+    session.finish(&sha256(&content)).await.unwrap();
+    world.expect_committed(&content, &sha256(&content));
+    assert_eq!(world.uploads.shared.sessions.list().unwrap(), [].into());
+}
+
+#[tokio::test]
 async fn an_upload_whose_file_is_gone_begins_anew() {
     let world = World::new();
     let content = content(5_100_000);

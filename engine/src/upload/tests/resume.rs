@@ -1,5 +1,6 @@
 //! Going on after a drop, a kill, a power cut, a takeover.
 
+use super::super::record::tests::encode_replaced;
 use super::*;
 use crate::digest::hasher::HasherState;
 
@@ -96,6 +97,58 @@ async fn a_killed_process_loses_no_more_than_a_checkpoint_s_distance() {
     let mut session = world.resume(&id).await.unwrap();
     let rest = content.slice(usize::try_from(offset).unwrap()..);
     session.append(rest).await.unwrap();
+    session.finish(&sha256(&content)).await.unwrap();
+    world.expect_committed(&content, &sha256(&content));
+}
+
+/// A request that sends `content` from `offset` on, where the upload is to be, and rests.
+async fn send(world: &World, id: &UploadId, content: Bytes, offset: usize) {
+    let mut session = world.resume(id).await.unwrap();
+    assert_eq!(session.offset(), offset as u64);
+    session.append(content).await.unwrap();
+    session.suspend().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_record_that_was_half_written_costs_what_came_since_the_one_before() {
+    const CHUNK: usize = 150_000;
+    let mut world = World::new();
+    let content = content(1_000_000);
+    let id = world.start(Algorithm::Sha256).id();
+    for offset in (0..6).map(|count| count * CHUNK) {
+        let chunk = content.slice(offset..offset + CHUNK);
+        send(&world, &id, chunk.clone(), offset).await;
+        if offset > 0 {
+            let last = world.disk.open(&world.last_record(&id), false).unwrap();
+            last.set_len(last.len().unwrap() / 2).unwrap();
+            world.restart();
+            send(&world, &id, chunk, offset).await;
+        }
+    }
+    let mut session = world.resume(&id).await.unwrap();
+    session.append(content.slice(6 * CHUNK..)).await.unwrap();
+    session.finish(&sha256(&content)).await.unwrap();
+    world.expect_committed(&content, &sha256(&content));
+}
+
+#[tokio::test]
+async fn an_upload_that_the_version_before_left_goes_on_in_the_other_file() {
+    let mut world = World::new();
+    let content = content(500_000);
+    let id = world.start(Algorithm::Sha256).id();
+    send(&world, &id, content.slice(..200_000), 0).await;
+    let record = world.uploads.shared.sessions.load(id.key()).unwrap();
+    let bytes = encode_replaced(&record.unwrap());
+    let paths = [0, 1].map(|turn| Layout::new("/store").session(id.key(), turn));
+    world.overwrite_file(&paths[0], &bytes);
+    world.restart();
+    send(&world, &id, content.slice(200_000..300_000), 200_000).await;
+    let [before, next] = paths.map(|path| world.disk.open(&path, false).unwrap());
+    assert_eq!(before.read_at(bytes.len(), 0).unwrap(), bytes);
+    assert_eq!(before.len().unwrap(), bytes.len() as u64);
+    assert!(next.len().unwrap() > 0);
+    let mut session = world.resume(&id).await.unwrap();
+    session.append(content.slice(300_000..)).await.unwrap();
     session.finish(&sha256(&content)).await.unwrap();
     world.expect_committed(&content, &sha256(&content));
 }

@@ -22,6 +22,10 @@ use tokio::runtime::Runtime;
 /// Nothing that is checked takes longer.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// Stops at every change of a sequence that is crashed everywhere; the second halves a write.
+#[cfg(test)]
+const STOPS: u64 = 2;
+
 /// Sequences and points of one run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Campaign {
@@ -111,8 +115,8 @@ pub(crate) fn repeat(seed: u64, without: &[usize], point: Point) -> Result<u32, 
     Ok(recording.journal.fingerprint())
 }
 
-/// Runs a sequence and crashes it at every change from the operation `from` on: stops once, and cuts
-/// the power `cuts` times. Answers how many crashes that were.
+/// Runs a sequence and crashes it at every change from the operation `from` on: stops [`STOPS`]
+/// times, and cuts the power `cuts` times. Answers how many crashes that were.
 #[cfg(test)]
 pub(crate) fn crash_everywhere(
     plan: &Plan,
@@ -125,7 +129,8 @@ pub(crate) fn crash_everywhere(
     for position in recording.start_of(from)..=recording.journal.len() {
         let seeds = 0..cuts;
         let cuts = seeds.map(|seed| Crash::PowerCut { seed });
-        for crash in cuts.chain([Crash::Stop { seed: 0 }]) {
+        let stops = (0..STOPS).map(|seed| Crash::Stop { seed });
+        for crash in cuts.chain(stops) {
             self::crash(&runtime, &recording, Point { position, crash })?;
             points += 1;
         }

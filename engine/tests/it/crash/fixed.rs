@@ -72,6 +72,23 @@ fn what_was_synced_of_an_upload_counts_after_a_power_cut_whatever_was_written_be
     }
 }
 
+/// None of these is synced; a process that dies may leave half of the record it writes.
+#[test]
+fn what_was_at_rest_counts_after_a_death_amid_the_next_record() {
+    let append = |len| Operation::Append { slot: 0, len };
+    // Each by another process.
+    let lengths = [70_000, 7].map(append);
+    let operations = lengths
+        .map(|append| [Operation::Open, append, Operation::Close])
+        .concat();
+    let plan = Plan {
+        sync_interval: u64::MAX,
+        ..Plan::fixed(Durability::Durable, operations)
+    };
+    let points = crash_everywhere(&plan, 4, 0).unwrap_or_else(|fault| panic!("{fault}"));
+    assert!(points > 9, "there were no changes to crash at");
+}
+
 /// The clock that says so must not be behind after the crash.
 #[test]
 fn an_upload_that_expired_does_not_come_back() {
