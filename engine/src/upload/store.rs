@@ -15,6 +15,9 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Locks of [`SessionFiles`]: so many that few uploads have one together.
+const LOCKS: usize = 32;
+
 /// What a saved record has to survive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Survives {
@@ -66,9 +69,6 @@ pub(super) struct SessionFiles {
     /// Held while a record is written in turn, shared while records are read; an upload's is found by its key.
     writing: [RwLock<()>; LOCKS],
 }
-
-/// So that few uploads have one together.
-const LOCKS: usize = 32;
 
 // === impl SessionFiles ===
 

@@ -271,12 +271,7 @@ async fn a_power_cut_that_damages_the_last_record_goes_back_to_the_synced_one() 
     world.disk.restart_machine();
     world.overwrite_file(&world.last_record(&id), b"");
     world.restart();
-    assert_eq!(world.status(&id).await, Some(5_000_000));
-    let mut session = world.resume(&id).await.unwrap();
-    session.append(content.slice(5_000_000..)).await.unwrap();
-    session.finish(&sha256(&content)).await.unwrap();
-    world.expect_committed(&content, &sha256(&content));
-    assert_eq!(world.uploads.shared.sessions.list().unwrap(), [].into());
+    world.finish_from(&id, &content, 5_000_000).await;
 }
 
 #[tokio::test]
@@ -295,12 +290,7 @@ async fn old_records_that_cannot_be_removed_do_no_harm() {
     assert_eq!(world.disk.fault_count(), 0);
     world.disk.cut_power();
     world.restart();
-    assert_eq!(world.status(&id).await, Some(5_000_000));
-    let mut session = world.resume(&id).await.unwrap();
-    session.append(content.slice(5_000_000..)).await.unwrap();
-    session.finish(&sha256(&content)).await.unwrap();
-    world.expect_committed(&content, &sha256(&content));
-    assert_eq!(world.uploads.shared.sessions.list().unwrap(), [].into());
+    world.finish_from(&id, &content, 5_000_000).await;
 }
 
 #[tokio::test]

@@ -122,6 +122,16 @@ impl World {
         }
     }
 
+    /// Sends what is missing of `content` from `offset` on, where the upload is to be, and finishes it.
+    async fn finish_from(&self, id: &UploadId, content: &Bytes, offset: usize) {
+        assert_eq!(self.status(id).await, Some(offset as u64));
+        let mut session = self.resume(id).await.unwrap();
+        session.append(content.slice(offset..)).await.unwrap();
+        session.finish(&sha256(content)).await.unwrap();
+        self.expect_committed(content, &sha256(content));
+        assert_eq!(self.uploads.shared.sessions.list().unwrap(), [].into());
+    }
+
     fn open_count(&self) -> usize {
         self.uploads.shared.slots.len()
     }
