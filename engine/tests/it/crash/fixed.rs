@@ -106,6 +106,22 @@ fn an_upload_that_expired_does_not_come_back() {
     );
 }
 
+/// Its last bytes are hashed behind the answer, so that the next request is awaited for a while.
+#[test]
+fn an_upload_whose_next_request_was_awaited_expires_and_does_not_come_back() {
+    let append = Operation::Append {
+        slot: 0,
+        len: 283_292,
+    };
+    let operations = vec![Operation::Open, append, pass(600), Operation::Close];
+    let plan = Plan {
+        sync_interval: 500,
+        ..Plan::fixed(Durability::Durable, operations)
+    };
+    let points = crash_everywhere(&plan, 2, 8).unwrap_or_else(|fault| panic!("{fault}"));
+    assert!(points > 9, "there were no changes to crash at");
+}
+
 #[test]
 fn the_file_of_a_deleted_blob_does_not_come_back_when_nothing_waits_for_its_removal() {
     expect(

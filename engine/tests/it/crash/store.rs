@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{sleep, timeout};
 
 pub(crate) const ROOT: &str = "/store";
 
@@ -131,6 +132,11 @@ impl Store {
                 closed.map(|()| Outcome::Done).map_err(failed)
             }
             Operation::Pass { seconds } => {
+                let until = before.now + seconds * 1000;
+                let mut uploads = before.uploads.values();
+                if uploads.any(|upload| upload.expiry <= until) {
+                    self.rest().await?;
+                }
                 self.machine.hands.pass(Duration::from_secs(*seconds));
                 let collected = self.engine.collect().await;
                 collected.map(|_| Outcome::Done).map_err(failed)
@@ -146,6 +152,19 @@ impl Store {
             Operation::Together(all) => self.together(all).await,
             other => run_alone(self.engine.clone(), other.clone()).await,
         }
+    }
+
+    /// Waits until no upload is open. One whose next request is awaited does not expire, and here more time
+    /// passes meanwhile than it is awaited for.
+    async fn rest(&self) -> Result<(), Fault> {
+        let resting = async {
+            while self.engine.statistics().await.map_err(failed)?.open_uploads > 0 {
+                sleep(Duration::from_millis(5)).await;
+            }
+            Ok(())
+        };
+        let rested = timeout(Duration::from_secs(20), resting).await;
+        rested.map_err(|_elapsed| "an upload stays open".to_owned())?
     }
 
     async fn append(
