@@ -3,8 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use anyhow::{Result, ensure};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use floundr_benches::compare::rows::Load;
+use floundr_benches::content::Algorithm;
 use floundr_benches::endpoint::Endpoint;
+use floundr_benches::load::manifest_read::{ManifestRead, Verb};
+use floundr_benches::load::mixed::Mixed;
+use floundr_benches::load::pull::Pull;
+use floundr_benches::load::pull_range::PullRange;
+use floundr_benches::load::push::Push;
+use floundr_benches::load::small_push::{SmallPush, Until};
 use floundr_benches::registry::Mode;
 use floundr_benches::transport::Protocol;
 use floundr_benches::units::{parse_seconds, parse_size};
@@ -26,10 +35,16 @@ pub(crate) enum Command {
     Push(PushArguments),
     /// Pull one large blob, which is pushed first.
     Pull(PullArguments),
+    /// Pull ranges of one large blob, which is pushed first.
+    PullRange(PullRangeArguments),
     /// Push many small blobs.
     SmallPush(SmallPushArguments),
     /// Read a manifest by its tag, which is pushed first.
-    ManifestGet(ManifestGetArguments),
+    ManifestGet(ManifestArguments),
+    /// Ask for a manifest's length by its tag, which is pushed first.
+    ManifestHead(ManifestArguments),
+    /// Read and push as clients of a registry in use do: 95 % reads, many small blobs, few huge ones.
+    Mixed(MixedArguments),
     /// Start several registries and compare them.
     Compare(CompareArguments),
 }
@@ -74,8 +89,19 @@ pub(crate) struct PushArguments {
     #[arg(long, value_enum, default_value_t = ModeName::Monolithic)]
     pub(crate) mode: ModeName,
     /// Bytes of each chunk in chunked mode.
-    #[arg(long, value_parser = parse_size, default_value = "16MiB")]
+    #[arg(long, value_parser = some_bytes, default_value = "16MiB")]
     pub(crate) chunk: u64,
+    /// What a blob is named by.
+    #[arg(long, value_enum, default_value_t = AlgorithmName::Sha256)]
+    pub(crate) algorithm: AlgorithmName,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum AlgorithmName {
+    /// What every registry knows.
+    Sha256,
+    /// What a registry may refuse.
+    Sha512,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -101,6 +127,24 @@ pub(crate) struct PullArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct PullRangeArguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Bytes of the blob.
+    #[arg(long, value_parser = some_bytes, default_value = "1GiB")]
+    pub(crate) size: u64,
+    /// Bytes of each range.
+    #[arg(long, value_parser = some_bytes, default_value = "1MiB")]
+    pub(crate) range: u64,
+    /// How many connections pull at once.
+    #[arg(long, default_value_t = 8)]
+    pub(crate) clients: u64,
+    /// How many ranges of all clients together.
+    #[arg(long, default_value_t = 4096)]
+    pub(crate) count: u64,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct SmallPushArguments {
     #[command(flatten)]
     pub(crate) common: Common,
@@ -119,7 +163,7 @@ pub(crate) struct SmallPushArguments {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ManifestGetArguments {
+pub(crate) struct ManifestArguments {
     #[command(flatten)]
     pub(crate) common: Common,
     /// How many connections read at once.
@@ -128,6 +172,21 @@ pub(crate) struct ManifestGetArguments {
     /// For how long.
     #[arg(long, value_parser = parse_seconds, default_value = "5")]
     pub(crate) seconds: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MixedArguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// About how many reads and pushes of all clients together.
+    #[arg(long, default_value_t = 8000, value_parser = value_parser!(u64).range(100..=1_000_000))]
+    pub(crate) count: u64,
+    /// How many connections work at once.
+    #[arg(long, default_value_t = 16)]
+    pub(crate) clients: u64,
+    /// Bytes of the largest blobs.
+    #[arg(long, value_parser = some_bytes, default_value = "128MiB")]
+    pub(crate) largest: u64,
 }
 
 #[derive(Debug, Args)]
@@ -180,14 +239,89 @@ impl Common {
 // === impl PushArguments ===
 
 impl PushArguments {
-    /// The mode with its chunk size.
-    pub(crate) fn mode(&self) -> Mode {
-        match self.mode {
+    pub(crate) fn load(&self) -> Load {
+        let mode = match self.mode {
             ModeName::Monolithic => Mode::Monolithic,
             ModeName::Streamed => Mode::Streamed,
             ModeName::Chunked => Mode::Chunked(self.chunk),
-        }
+        };
+        let algorithm = match self.algorithm {
+            AlgorithmName::Sha256 => Algorithm::Sha256,
+            AlgorithmName::Sha512 => Algorithm::Sha512,
+        };
+        Load::Push(Push {
+            size: self.size,
+            streams: self.streams,
+            mode,
+            algorithm,
+        })
     }
+}
+
+// === impl PullArguments ===
+
+impl PullArguments {
+    pub(crate) fn load(&self) -> Load {
+        let (size, streams) = (self.size, self.streams);
+        Load::Pull(Pull { size, streams })
+    }
+}
+
+// === impl PullRangeArguments ===
+
+impl PullRangeArguments {
+    pub(crate) fn load(&self) -> Load {
+        Load::PullRange(PullRange {
+            size: self.size,
+            range: self.range,
+            clients: self.clients,
+            count: self.count,
+        })
+    }
+}
+
+// === impl SmallPushArguments ===
+
+impl SmallPushArguments {
+    pub(crate) fn load(&self) -> Load {
+        let count = Until::Count(self.count);
+        Load::SmallPush(SmallPush {
+            size: self.size,
+            clients: self.clients,
+            until: self.seconds.map_or(count, Until::Elapsed),
+        })
+    }
+}
+
+// === impl ManifestArguments ===
+
+impl ManifestArguments {
+    pub(crate) fn load(&self, verb: Verb) -> Load {
+        Load::ManifestRead(ManifestRead {
+            clients: self.clients,
+            time: self.seconds,
+            verb,
+        })
+    }
+}
+
+// === impl MixedArguments ===
+
+impl MixedArguments {
+    pub(crate) fn load(&self) -> Load {
+        Load::Mixed(Mixed {
+            count: self.count,
+            clients: self.clients,
+            largest: self.largest,
+        })
+    }
+}
+
+/// A size that is not 0.
+fn some_bytes(text: &str) -> Result<u64> {
+    let size = parse_size(text)?;
+    ensure!(size > 0, "size {text:?} is not above 0");
+    Ok(size)
 }
 
 #[cfg(test)]
@@ -208,8 +342,26 @@ mod tests {
         let Command::Push(push) = arguments.command else {
             panic!("not a push")
         };
-        assert_eq!(push.mode(), Mode::Chunked(1 << 20));
+        let Load::Push(load) = push.load() else {
+            panic!("not a load that pushes")
+        };
+        assert_eq!(load.mode, Mode::Chunked(1 << 20));
         assert_eq!(arguments.threads, Some(1));
+    }
+
+    #[test]
+    fn what_cannot_be_measured_is_refused() {
+        for (line, named) in [
+            ("pull-range --range 0", "--range"),
+            ("pull-range --size 0KiB", "--size"),
+            ("push --chunk 0", "--chunk"),
+            ("mixed --largest 0", "--largest"),
+            ("mixed --count 99", "--count"),
+        ] {
+            let line = format!("floundr-bench {line} --url http://x:1");
+            let refused = Arguments::try_parse_from(line.split(' ')).unwrap_err();
+            assert!(refused.to_string().contains(named), "{line}: {refused}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser as _;
 use floundr_benches::compare::{self, Comparison, Options, file, rows};
+use floundr_benches::load::manifest_read::Verb;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Arguments, Command, CompareArguments};
@@ -54,14 +55,17 @@ fn start(arguments: Arguments) -> Result<()> {
 }
 
 async fn run(command: Command) -> Result<()> {
-    let table = match command {
-        Command::Push(arguments) => single::push(&arguments).await?,
-        Command::Pull(arguments) => single::pull(&arguments).await?,
-        Command::SmallPush(arguments) => single::small_push(&arguments).await?,
-        Command::ManifestGet(arguments) => single::manifest_get(&arguments).await?,
-        Command::Compare(arguments) => return compare(&arguments).await,
+    let (common, load) = match &command {
+        Command::Push(arguments) => (&arguments.common, arguments.load()),
+        Command::Pull(arguments) => (&arguments.common, arguments.load()),
+        Command::PullRange(arguments) => (&arguments.common, arguments.load()),
+        Command::SmallPush(arguments) => (&arguments.common, arguments.load()),
+        Command::ManifestGet(arguments) => (&arguments.common, arguments.load(Verb::Get)),
+        Command::ManifestHead(arguments) => (&arguments.common, arguments.load(Verb::Head)),
+        Command::Mixed(arguments) => (&arguments.common, arguments.load()),
+        Command::Compare(arguments) => return compare(arguments).await,
     };
-    print(&table.markdown())
+    print(&single::measure(common, load).await?.markdown())
 }
 
 async fn compare(arguments: &CompareArguments) -> Result<()> {

@@ -57,6 +57,10 @@ fn push_rows(scale: f64) -> Vec<Row> {
         mode: Mode::Chunked(size(16 * MIB)),
         ..one
     };
+    let streamed = Push {
+        mode: Mode::Streamed,
+        ..chunked
+    };
     let sha512 = Push {
         algorithm: Algorithm::Sha512,
         ..one
@@ -69,6 +73,11 @@ fn push_rows(scale: f64) -> Vec<Row> {
             "push-chunked",
             "chunked push 512 MiB in 16 MiB, MB/s",
             chunked,
+        ),
+        row(
+            "push-streamed",
+            "streamed push 512 MiB in one PATCH, MB/s",
+            streamed,
         ),
         row("push-sha512", "push 1 x 1 GiB by SHA-512, MB/s", sha512),
     ]

@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn rows_scale_but_keep_something_to_measure() {
         let rows = list::all(0.000_001);
-        assert_eq!(rows.len(), 20);
+        assert_eq!(rows.len(), 21);
         for row in rows {
             match row.load {
                 Load::Push(push) => assert!(push.size >= KIB),
