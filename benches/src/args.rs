@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use floundr_benches::compare::rows::Load;
 use floundr_benches::content::Algorithm;
@@ -68,7 +69,7 @@ pub(crate) struct Common {
     #[arg(long)]
     pub(crate) pid: Vec<u32>,
     /// How many times to measure.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = value_parser!(u32).range(1..))]
     pub(crate) rounds: u32,
     /// Longest a preparation or measurement may take, in seconds.
     #[arg(long, value_parser = parse_seconds, default_value = "600")]
@@ -83,7 +84,7 @@ pub(crate) struct PushArguments {
     #[arg(long, value_parser = parse_size, default_value = "1GiB")]
     pub(crate) size: u64,
     /// How many blobs at once.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = connections())]
     pub(crate) streams: u64,
     /// The requests by which a blob is pushed.
     #[arg(long, value_enum, default_value_t = ModeName::Monolithic)]
@@ -122,7 +123,7 @@ pub(crate) struct PullArguments {
     #[arg(long, value_parser = parse_size, default_value = "1GiB")]
     pub(crate) size: u64,
     /// How many connections pull it at once.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = connections())]
     pub(crate) streams: u64,
 }
 
@@ -133,14 +134,14 @@ pub(crate) struct PullRangeArguments {
     /// Bytes of the blob.
     #[arg(long, value_parser = some_bytes, default_value = "1GiB")]
     pub(crate) size: u64,
-    /// Bytes of each range.
+    /// Bytes of each range; of the whole blob when that is smaller.
     #[arg(long, value_parser = some_bytes, default_value = "1MiB")]
     pub(crate) range: u64,
     /// How many connections pull at once.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, value_parser = connections())]
     pub(crate) clients: u64,
     /// How many ranges of all clients together.
-    #[arg(long, default_value_t = 4096)]
+    #[arg(long, default_value_t = 4096, value_parser = value_parser!(u64).range(1..=10_000_000))]
     pub(crate) count: u64,
 }
 
@@ -152,13 +153,13 @@ pub(crate) struct SmallPushArguments {
     #[arg(long, value_parser = parse_size, default_value = "10KiB")]
     pub(crate) size: u64,
     /// How many connections push at once.
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, value_parser = connections())]
     pub(crate) clients: u64,
     /// How many blobs of all clients together.
-    #[arg(long, default_value_t = 4096, conflicts_with = "seconds")]
+    #[arg(long, default_value_t = 4096, value_parser = value_parser!(u64).range(1..), conflicts_with = "seconds")]
     pub(crate) count: u64,
     /// For how long, instead of a count.
-    #[arg(long, value_parser = parse_seconds)]
+    #[arg(long, value_parser = some_seconds)]
     pub(crate) seconds: Option<Duration>,
 }
 
@@ -167,10 +168,10 @@ pub(crate) struct ManifestArguments {
     #[command(flatten)]
     pub(crate) common: Common,
     /// How many connections read at once.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = connections())]
     pub(crate) clients: u64,
     /// For how long.
-    #[arg(long, value_parser = parse_seconds, default_value = "5")]
+    #[arg(long, value_parser = some_seconds, default_value = "5")]
     pub(crate) seconds: Duration,
 }
 
@@ -178,11 +179,11 @@ pub(crate) struct ManifestArguments {
 pub(crate) struct MixedArguments {
     #[command(flatten)]
     pub(crate) common: Common,
-    /// About how many reads and pushes of all clients together.
-    #[arg(long, default_value_t = 8000, value_parser = value_parser!(u64).range(100..=1_000_000))]
+    /// About how many reads and pushes of all clients together; of fewer than 3,000 not 95 % would be reads.
+    #[arg(long, default_value_t = 8000, value_parser = value_parser!(u64).range(3000..=1_000_000))]
     pub(crate) count: u64,
     /// How many connections work at once.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 16, value_parser = connections())]
     pub(crate) clients: u64,
     /// Bytes of the largest blobs.
     #[arg(long, value_parser = some_bytes, default_value = "128MiB")]
@@ -317,6 +318,19 @@ impl MixedArguments {
     }
 }
 
+/// How many connections there may be from one address to another.
+fn connections() -> RangedU64ValueParser {
+    value_parser!(u64).range(1..=65_535)
+}
+
+/// A time that is neither 0 nor over a day.
+fn some_seconds(text: &str) -> Result<Duration> {
+    let time = parse_seconds(text)?;
+    let is_some = !time.is_zero() && time <= Duration::from_hours(24);
+    ensure!(is_some, "time {text:?} is not above 0 and up to a day");
+    Ok(time)
+}
+
 /// A size that is not 0.
 fn some_bytes(text: &str) -> Result<u64> {
     let size = parse_size(text)?;
@@ -356,7 +370,15 @@ mod tests {
             ("pull-range --size 0KiB", "--size"),
             ("push --chunk 0", "--chunk"),
             ("mixed --largest 0", "--largest"),
-            ("mixed --count 99", "--count"),
+            ("mixed --count 2999", "--count"),
+            ("pull-range --count 0", "--count"),
+            ("small-push --count 0", "--count"),
+            ("small-push --seconds 0", "--seconds"),
+            ("manifest-head --seconds 1e19", "--seconds"),
+            ("manifest-get --clients 0", "--clients"),
+            ("mixed --clients 65536", "--clients"),
+            ("pull --streams 0", "--streams"),
+            ("push --rounds 0", "--rounds"),
         ] {
             let line = format!("floundr-bench {line} --url http://x:1");
             let refused = Arguments::try_parse_from(line.split(' ')).unwrap_err();

@@ -7,6 +7,7 @@ use floundr_benches::compare::figures::Figures;
 use floundr_benches::compare::rows::Load;
 use floundr_benches::content::Source;
 use floundr_benches::load::Target;
+use floundr_benches::load::idle::raise_open_files;
 use floundr_benches::table::Table;
 use floundr_benches::transport::Transport;
 use floundr_benches::units::figure;
@@ -16,6 +17,7 @@ use crate::args::Common;
 /// Measures `load`. What it reads is pushed once, before the first round.
 pub(crate) async fn measure(common: &Common, load: Load) -> Result<Table> {
     let target = target(common, load)?;
+    raise_open_files()?;
     let mut source = Source::new()?;
     let ready = load.prepare(&target, &mut source).await?;
     let mut table = table();

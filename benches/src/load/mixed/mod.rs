@@ -107,7 +107,7 @@ impl Mixed {
             Step::Read(Read::PullBlob(index)) => trace.stored.get(*index).copied().unwrap_or(0),
             Step::Read(_) | Step::PutManifest(_) => 0,
         });
-        moved.sum()
+        moved.fold(0, u64::saturating_add)
     }
 
     fn trace(&self) -> Trace {
@@ -131,7 +131,8 @@ async fn jobs(steps: Vec<Step>, source: &mut Source, stored: &Stored) -> Result<
             Step::PutManifest(image) => {
                 let unique = source.content(32).hashed().digest;
                 let manifest = image::annotated(at(&stored.manifests, image)?, &unique)?;
-                Job::Put(format!("new-{}", jobs.len()), manifest)
+                let digits = unique.trim_start_matches("sha256:");
+                Job::Put(format!("new-{digits}"), manifest)
             }
             Step::Read(read) => Job::Read(read),
         });
@@ -199,4 +200,33 @@ fn tag(image: usize) -> String {
 
 fn at<T>(items: &[T], index: usize) -> Result<&T> {
     items.get(index).context("a step names what is not there")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn tag_of(job: &Job) -> &str {
+        match job {
+            Job::Put(tag, _) => tag,
+            _ => panic!("{job:?} puts no manifest"),
+        }
+    }
+
+    #[tokio::test]
+    async fn no_round_puts_a_tag_of_another() {
+        let stored = Stored {
+            blobs: Vec::new(),
+            manifests: vec![Bytes::from_static(b"{}")],
+        };
+        let mut source = Source::new().unwrap();
+        let mut puts = Vec::new();
+        for _ in 0..2 {
+            let steps = vec![Step::PutManifest(0); 3];
+            puts.extend(jobs(steps, &mut source, &stored).await.unwrap());
+        }
+        let tags: HashSet<_> = puts.iter().map(tag_of).collect();
+        assert_eq!(tags.len(), 6);
+    }
 }

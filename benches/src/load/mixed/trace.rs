@@ -87,7 +87,7 @@ impl Trace {
         let mut random = Random::seeded(SEED);
         let mut stored = vec![largest];
         stored.extend((0..MEDIUM_BLOBS).map(|_| medium(&mut random).min(largest)));
-        stored.extend((0..SMALL_BLOBS).map(|_| small(&mut random)));
+        stored.extend((0..SMALL_BLOBS).map(|_| small(&mut random).min(largest)));
         let kinds = SHARES.iter().flat_map(|(kind, share)| {
             let count = scaled(steps, share / 10_000.0, 1);
             (0..count).map(|_| *kind)

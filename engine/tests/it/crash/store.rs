@@ -154,8 +154,9 @@ impl Store {
         }
     }
 
-    /// Waits until no upload is open. One whose next request is awaited does not expire, and here more time
-    /// passes meanwhile than it is awaited for.
+    /// Waits until no upload is open. The engine keeps one open for a moment behind a chunk, and the collector
+    /// leaves open ones alone. The clock of the simulation jumps past its end within that moment, which a
+    /// [`World`] does not know of. All are waited for, due or not.
     async fn rest(&self) -> Result<(), Fault> {
         let resting = async {
             while self.engine.statistics().await.map_err(failed)?.open_uploads > 0 {
