@@ -41,7 +41,7 @@ impl PullRange {
     pub async fn prepare(&self, target: &Target, source: &mut Source) -> Result<Blob> {
         let blob = pull::prepare(target, source, self.size).await?;
         let mut repository = target.connect_one().await?;
-        let range = self.places().first().copied().unwrap_or_default();
+        let range = self.places().next().unwrap_or_default();
         let check = check(&mut repository, &blob, range);
         target.within("checking a range", check).await?;
         Ok(blob)
@@ -56,7 +56,7 @@ impl PullRange {
     /// Dropping the future closes the connections.
     pub async fn run(&self, target: &Target, blob: &Blob) -> Result<Outcome> {
         let connections = target.connect(self.clients).await?;
-        let queue = Arc::new(Queue::new(self.places()));
+        let queue = Arc::new(Queue::new(self.places().collect()));
         let jobs = connections
             .into_iter()
             .map(|repository| pull_all(repository, blob.digest.clone(), Arc::clone(&queue)));
@@ -64,14 +64,14 @@ impl PullRange {
     }
 
     /// First byte and end of every range.
-    fn places(&self) -> Vec<(u64, u64)> {
+    fn places(&self) -> impl Iterator<Item = (u64, u64)> + use<> {
         let mut random = Random::seeded(SEED);
         let range = self.range.min(self.size);
-        let mut place = || {
-            let from = random.below(self.size - range + 1);
+        let starts = self.size - range + 1;
+        (0..self.count).map(move |_| {
+            let from = random.below(starts);
             (from, from + range)
-        };
-        (0..self.count).map(|_| place()).collect()
+        })
     }
 }
 
@@ -116,14 +116,15 @@ mod tests {
             clients: 1,
             count: 50,
         };
-        let places = load(1000).places();
-        assert_eq!(places, load(1000).places());
+        let places_of = |size| load(size).places().collect::<Vec<_>>();
+        let places = places_of(1000);
+        assert_eq!(places, places_of(1000));
         assert!(
             places
                 .iter()
                 .all(|(from, to)| to - from == 100 && *to <= 1000)
         );
         assert_ne!(places.first(), places.last());
-        assert!(load(60).places().iter().all(|place| *place == (0, 60)));
+        assert!(places_of(60).iter().all(|place| *place == (0, 60)));
     }
 }

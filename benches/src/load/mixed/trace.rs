@@ -179,6 +179,17 @@ mod tests {
     }
 
     #[test]
+    fn no_blob_is_longer_than_the_largest() {
+        let trace = Trace::draw(5000, KIB);
+        assert_eq!(trace.stored.iter().max(), Some(&KIB));
+        let pushed = trace.steps.iter().filter_map(|step| match step {
+            Step::PushBlob(size) => Some(*size),
+            _ => None,
+        });
+        assert_eq!(pushed.max(), Some(KIB));
+    }
+
+    #[test]
     fn every_kind_occurs_in_the_shortest_trace_and_names_what_is_there() {
         let trace = Trace::draw(1, MIB);
         assert_eq!(trace.steps.len(), SHARES.len());

@@ -21,8 +21,12 @@ fn expect(from: usize, operations: Vec<Operation>) {
 }
 
 fn expect_of(durability: Durability, from: usize, operations: Vec<Operation>) {
-    let plan = Plan::fixed(durability, operations);
-    let points = crash_everywhere(&plan, from, 8).unwrap_or_else(|fault| panic!("{fault}"));
+    expect_of_plan(&Plan::fixed(durability, operations), from, 8);
+}
+
+/// The same of a plan, with so many power cuts at each change.
+fn expect_of_plan(plan: &Plan, from: usize, cuts: u64) {
+    let points = crash_everywhere(plan, from, cuts).unwrap_or_else(|fault| panic!("{fault}"));
     assert!(points > 9, "there were no changes to crash at");
 }
 
@@ -67,8 +71,7 @@ fn what_was_synced_of_an_upload_counts_after_a_power_cut_whatever_was_written_be
             sync_interval: 500,
             ..Plan::fixed(Durability::Durable, operations)
         };
-        let points = crash_everywhere(&plan, 1, 8).unwrap_or_else(|fault| panic!("{fault}"));
-        assert!(points > 9, "there were no changes to crash at");
+        expect_of_plan(&plan, 1, 8);
     }
 }
 
@@ -85,8 +88,7 @@ fn what_was_at_rest_counts_after_a_death_amid_the_next_record() {
         sync_interval: u64::MAX,
         ..Plan::fixed(Durability::Durable, operations)
     };
-    let points = crash_everywhere(&plan, 4, 0).unwrap_or_else(|fault| panic!("{fault}"));
-    assert!(points > 9, "there were no changes to crash at");
+    expect_of_plan(&plan, 4, 0);
 }
 
 /// The clock that says so must not be behind after the crash.
@@ -118,8 +120,7 @@ fn an_upload_whose_next_request_was_awaited_expires_and_does_not_come_back() {
         sync_interval: 500,
         ..Plan::fixed(Durability::Durable, operations)
     };
-    let points = crash_everywhere(&plan, 2, 8).unwrap_or_else(|fault| panic!("{fault}"));
-    assert!(points > 9, "there were no changes to crash at");
+    expect_of_plan(&plan, 2, 8);
 }
 
 #[test]
